@@ -1,0 +1,38 @@
+"""Every reason a file or row can wait in quarantine before the gate sees it: a sentence, and what
+to do. The gate's own reasons are its expectations, each with its sentence beside its predicate."""
+
+from __future__ import annotations
+
+REASONS: dict[str, str] = {
+    "file_empty": "The file holds nothing. Ask the source to send it again.",
+    "file_unknown": "No patient is known for this device file. Put it into a folder named for the "
+    "patient (inbox/<source>/<patient_id>/) or map it in undertow.toml under the source's patients.",
+    "format_unknown": "The file is not of the format its source is set to read. Check the folder it "
+    "was dropped in, or the source's reader in undertow.toml.",
+    "compressed_broken": "The compressed file is damaged or ends early. Ask for it again.",
+    "too_large": "The file unpacks to more than the limit. Split it, or raise limits in undertow.toml.",
+    "encoding": "Bytes that are not of the file's encoding. Set encoding for this source in "
+    "undertow.toml, or have the row sent again.",
+    "nul_byte": "A NUL byte stands in the row: the file was damaged on its way. Send it again.",
+    "line_too_long": "A line of more than a million characters is not a row. Check the line ends.",
+    "last_line_open": "The last line has no line end: the file may have been cut. Send it again whole.",
+    "quote_open": "A quote is opened and not closed on this line. Fix the row at its source.",
+    "quote_misplaced": "Text stands beside a quoted field. Fix the row at its source.",
+    "too_few_fields": "The row has fewer fields than the header. Send it again whole.",
+    "too_many_fields": "The row has more fields than the header: perhaps a separator inside a value "
+    "that is not quoted.",
+    "header_missing": "No header row was found where one is expected.",
+    "header_duplicate": "Two columns have the same name; which one is meant cannot be known.",
+    "column_missing": "A required column is missing from the header; the row cannot be read.",
+    "kind_unknown": "The file's name does not begin with a kind this reader knows (labs, patients, "
+    "medications, conditions, vitals).",
+    "json_broken": "The line or entry is not valid JSON, or not of the shape FHIR gives it.",
+    "resource_not_used": "A resource of a type Undertow does not use; set aside, nothing to do.",
+    "record_not_used": "A record of a kind Undertow does not use; set aside, nothing to do.",
+    "version_not_read": "Written in a version of the standard that is not read (FHIR R4 is).",
+    "patient_missing": "The row does not say whose it is.",
+    "reader_failed": "The reader could not cope with this file. Report it; the file is kept.",
+}
+
+SET_ASIDE = frozenset({"resource_not_used", "record_not_used"})
+"""Reasons that need nobody: rows counted and kept, not waiting."""
