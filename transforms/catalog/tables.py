@@ -1,0 +1,275 @@
+"""Every table that is kept: its grain, its key, its columns (documented in ``fields``).
+
+``HISTORY`` tables hold every version of what sources said; the merge maintains them.
+``DERIVED`` tables are computed, and replaced for the patients whose data changed (``per`` is the
+column that scopes the replacement) or as a whole (``per`` empty). ``NIGHT`` tables account for
+the night. All live in schema ``store``; analysts read the views in ``main``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_PLACE = "source file_id line part known_at superseded_at superseded_by"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A kept table. ``columns`` name fields; ``key`` identifies a row of a derived table."""
+
+    name: str
+    grain: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    per: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class History(Table):
+    """A table of versions.
+
+    ``key`` is SQL over its columns: rows of one key are versions of one thing. ``content`` are
+    the columns that make a version new; equal neighbours are duplicates. ``ranks`` tells whether
+    statuses order versions (results do, patient records do not).
+    """
+
+    content: tuple[str, ...] = ()
+    ranks: bool = True
+
+
+def _table(name: str, grain: str, columns: str, key: str, per: str = "") -> Table:
+    return Table(name, grain, tuple(columns.split()), tuple(key.split()), per)
+
+
+def _history(
+    name: str, grain: str, columns: str, key: tuple[str, ...], *, ranks: bool = True
+) -> History:
+    content = tuple(columns.split())
+    return History(name, grain, (*content, *_PLACE.split()), key, "", content, ranks)
+
+
+HISTORY: dict[str, History] = {
+    table.name: table
+    for table in (
+        _history(
+            "observation",
+            "one row per version of a result",
+            "patient_id result_id analyte timing value comparator unit absent_reason observed_at "
+            "observed_on observed_precision observed_zone observed_doubt reported_at fasting "
+            "fasting_hours fasting_basis lab assay status comment code_system source_code "
+            "source_value source_unit",
+            (
+                "source",
+                "analyte",
+                "timing",
+                "coalesce(result_id, '')",
+                "CASE WHEN result_id IS NULL THEN patient_id END",
+                "CASE WHEN result_id IS NULL THEN observed_at END",
+                "CASE WHEN result_id IS NULL THEN source_code END",
+            ),
+        ),
+        _history(
+            "patient",
+            "one row per version of a person's record",
+            "patient_id birth_date sex time_zone merged_into reported_at status",
+            ("source", "patient_id"),
+            ranks=False,
+        ),
+        _history(
+            "medication",
+            "one row per version of a medication entry",
+            "patient_id code_system code name class start_on end_on status record_id reported_at",
+            (
+                "source",
+                "coalesce(record_id, '')",
+                "CASE WHEN record_id IS NULL THEN patient_id END",
+                "CASE WHEN record_id IS NULL THEN lower(coalesce(name, code)) END",
+                "CASE WHEN record_id IS NULL THEN start_on END",
+            ),
+        ),
+        _history(
+            "condition",
+            "one row per version of a condition entry",
+            "patient_id code_system code name start_on end_on status record_id reported_at",
+            (
+                "source",
+                "coalesce(record_id, '')",
+                "CASE WHEN record_id IS NULL THEN patient_id END",
+                "CASE WHEN record_id IS NULL THEN lower(coalesce(code, name)) END",
+                "CASE WHEN record_id IS NULL THEN start_on END",
+            ),
+        ),
+        _history(
+            "sample",
+            "one row per version of a device sample",
+            "patient_id kind device value comparator unit observed_at observed_on observed_zone "
+            "observed_doubt source_value source_unit",
+            ("source", "patient_id", "kind", "device", "observed_at"),
+            ranks=False,
+        ),
+    )
+}
+
+_TREND = (
+    "patient_id n_pairs first_on last_on insulin_level_uiu_ml insulin_slope_pct_year "
+    "insulin_slope_low insulin_slope_high glucose_level_mg_dl glucose_slope_mg_dl_year "
+    "glucose_slope_low glucose_slope_high p_insulin_climbing p_glucose_fine p_climbing_unseen "
+    "p_insulin_high p_insulin_falling p_glucose_rising"
+)
+
+DERIVED: dict[str, Table] = {
+    table.name: table
+    for table in (
+        _table(
+            "fasting_pair",
+            "one row per patient and draw day with insulin or glucose",
+            "patient_id drawn_on insulin_uiu_ml glucose_mg_dl lab assay used reason",
+            "patient_id drawn_on",
+            "patient_id",
+        ),
+        _table(
+            "trend_at_draw",
+            "one row per used draw: the trend as it stood then",
+            f"{_TREND} p_without_one drawn_on",
+            "patient_id drawn_on",
+            "patient_id",
+        ),
+        _table(
+            "patient_status",
+            "one row per patient: tonight's status",
+            "patient_id as_of status reason tier evidence rule_version",
+            "patient_id",
+        ),
+        _table(
+            "cohort",
+            "one row per patient and stay in a cohort",
+            "cohort patient_id entered_on left_on definition_version",
+            "cohort patient_id entered_on",
+        ),
+        _table(
+            "cohort_attrition",
+            "one row per cohort and step of exclusion",
+            "cohort step reason n_before n_excluded n_after",
+            "cohort step",
+        ),
+        _table(
+            "index_value",
+            "one row per patient, index and draw day",
+            "patient_id index observed_on value unit",
+            "patient_id index observed_on",
+            "patient_id",
+        ),
+        _table(
+            "tissue_profile",
+            "one row per patient, tissue and signal",
+            "patient_id tissue signal value percentile trend evidence_grade claim missing",
+            "patient_id tissue signal",
+            "patient_id",
+        ),
+        _table(
+            "cgm_day",
+            "one row per patient, local day and sensor",
+            "patient_id local_date device readings minutes_covered coverage_pct mean_mg_dl "
+            "sd_mg_dl cv_pct pct_below_54 pct_below_70 pct_70_140 pct_70_180 pct_above_140 "
+            "pct_above_180 pct_above_250 gmi_pct lbgi hbgi is_sufficient",
+            "patient_id local_date device",
+            "patient_id",
+        ),
+        _table(
+            "wearable_day",
+            "one row per patient and local day",
+            "patient_id local_date steps resting_heart_rate sleep_h weight_kg",
+            "patient_id local_date",
+            "patient_id",
+        ),
+    )
+}
+
+NIGHT: dict[str, Table] = {
+    table.name: table
+    for table in (
+        _table(
+            "quarantine",
+            "one row per input row that waits or is set aside, and per row that was replayed",
+            "quarantine_id source file file_id line part table_name reasons what_to_do row "
+            "first_seen_on state",
+            "quarantine_id",
+        ),
+        _table(
+            "duplicate_row",
+            "one row per input row that said again what was known",
+            "file_id line part table_name",
+            "file_id line part table_name",
+        ),
+        _table(
+            "source_file",
+            "one row per landed file",
+            "source file file_id sha256 known_at state reader notes rows_in rows_accepted "
+            "rows_quarantined rows_duplicate rows_superseded",
+            "file_id",
+        ),
+        _table(
+            "validation_result",
+            "one row per run, table and expectation",
+            "run_id table_name expectation severity sentence rows_checked rows_failed passed",
+            "run_id table_name expectation",
+        ),
+        _table(
+            "alert",
+            "one row per alert episode",
+            "alert_id patient_id rule tier episode opened_on state",
+            "alert_id",
+        ),
+        _table(
+            "run",
+            "one row per execution of a night",
+            "run_id night started_at finished_at state code_version",
+            "run_id",
+        ),
+    )
+}
+
+TABLES: dict[str, Table] = {**HISTORY, **DERIVED, **NIGHT}
+"""All kept tables by name."""
+
+INCOMING: dict[str, dict[str, str]] = {
+    "observation": {
+        "source_observed_at": "VARCHAR",
+        "source_reported_at": "VARCHAR",
+        "source_fasting": "VARCHAR",
+        "source_status": "VARCHAR",
+        "property": "VARCHAR",
+        "number": "DOUBLE",
+        "ucum": "VARCHAR",
+        "low": "DOUBLE",
+        "high": "DOUBLE",
+        "is_withdrawal": "BOOLEAN",
+    },
+    "patient": {
+        "source_birth_date": "VARCHAR",
+        "source_sex": "VARCHAR",
+        "source_reported_at": "VARCHAR",
+    },
+    "medication": {
+        "source_start": "VARCHAR",
+        "source_end": "VARCHAR",
+        "source_status": "VARCHAR",
+        "source_reported_at": "VARCHAR",
+        "is_withdrawal": "BOOLEAN",
+    },
+    "condition": {
+        "source_start": "VARCHAR",
+        "source_end": "VARCHAR",
+        "source_status": "VARCHAR",
+        "source_reported_at": "VARCHAR",
+        "is_withdrawal": "BOOLEAN",
+    },
+    "sample": {
+        "source_observed_at": "VARCHAR",
+        "number": "DOUBLE",
+        "ucum": "VARCHAR",
+        "low": "DOUBLE",
+        "high": "DOUBLE",
+    },
+}
+"""What the gate sees of an arriving row beside the columns that are kept."""

@@ -1,0 +1,195 @@
+"""Landing text to conformed rows: analyte by code, canonical unit, instant, comparator, fasting.
+
+One function per landing table, each ``LazyFrame -> LazyFrame``. Nothing is dropped and nothing is
+decided here: a text that cannot be understood leaves a null beside its source text, and the gate
+(:mod:`expectations`) says what that means. Units are converted by the stated unit only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import polars as pl
+
+from transforms.catalog import analytes, units, words
+from transforms.instants import day, instants
+from transforms.values import comparator, number
+
+FASTING_HOURS = 8.0
+"""Hours without food that make a draw fasting (ADA: at least 8 h; clinical.md section 5)."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """How one file is to be understood: whose it is, when it was known, its zone and formats."""
+
+    source: str
+    file_id: int
+    known_on: date
+    time_zone: str = "UTC"
+    time_formats: Sequence[str] = ("iso",)
+    decimal: str = "."
+
+    @property
+    def known_at(self) -> datetime:
+        """Midnight (UTC) of the night's business date: what a night knows has one time."""
+        return datetime(self.known_on.year, self.known_on.month, self.known_on.day)  # noqa: DTZ001
+
+
+def conform(table: str, rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
+    """The conformed rows of landing ``table`` with their provenance.
+
+    Args:
+        table: a key of :data:`transforms.landing.LANDING`.
+        rows: that table's landing rows.
+        arrival: the file's circumstances.
+    """
+    provenance = (
+        pl.lit(arrival.source).alias("source"),
+        pl.lit(arrival.file_id, dtype=pl.Int32).alias("file_id"),
+        pl.lit(arrival.known_at, dtype=pl.Datetime("us")).alias("known_at"),
+    )
+    return _CONFORM[table](rows, arrival).with_columns(*provenance)
+
+
+def observations(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
+    """Results and vital signs: analyte, canonical value, times, fasting, status."""
+    value = pl.col("source_value")
+    return (
+        _coded(rows)
+        .with_columns(
+            number=number(value, arrival.decimal),
+            comparator=pl.coalesce(
+                comparator(value, arrival.decimal), comparator(pl.col("source_comparator") + "0")
+            ),
+            absent_reason=_absent_reason(),
+            status=_status("final"),
+            *instants(pl.col("source_observed_at"), arrival.time_zone, arrival.time_formats),
+            *_reported(arrival),
+            *_fasting(arrival.decimal),
+        )
+        .with_columns(value=pl.col("number") * pl.col("factor") + pl.col("offset"))
+        .with_columns(
+            unit=pl.when(pl.col("value").is_not_null()).then(pl.col("canonical_unit")),
+            is_withdrawal=pl.col("status").is_in(words.WITHDRAWALS),
+        )
+        .drop("folded_unit", "factor", "offset", "canonical_unit")
+    )
+
+
+def patients(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
+    """Persons: birth date, sex, zone, and the record they were merged into."""
+    return rows.with_columns(
+        birth_date=day(pl.col("source_birth_date")),
+        sex=_word("source_sex", words.SEX),
+        status=pl.lit("final"),
+        *_reported(arrival),
+    )
+
+
+def spans(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
+    """Medications and conditions: a code or name with a start and perhaps an end."""
+    return rows.with_columns(
+        start_on=day(pl.col("source_start"), arrival.time_formats),
+        end_on=day(pl.col("source_end"), arrival.time_formats),
+        status=_status("final"),
+        *_reported(arrival),
+    ).with_columns(is_withdrawal=pl.col("status").is_in(words.WITHDRAWALS))
+
+
+def samples(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
+    """Device samples: value in the canonical unit, instant, local day."""
+    value = pl.col("source_value")
+    limits = analytes.limit_frame().rename({"analyte": "kind"}).lazy()
+    factors = units.factor_frame().rename({"analyte": "kind"}).lazy()
+    return (
+        _with_ucum(rows)
+        .join(limits, on="kind", how="left", maintain_order="left")
+        .join(factors, on=["kind", "ucum"], how="left", maintain_order="left")
+        .with_columns(
+            number=number(value, arrival.decimal),
+            comparator=comparator(value, arrival.decimal),
+            *instants(pl.col("source_observed_at"), arrival.time_zone, arrival.time_formats),
+        )
+        .with_columns(
+            value=pl.col("number") * pl.col("factor") + pl.col("offset"),
+            unit=pl.col("canonical_unit"),
+        )
+        .drop("folded_unit", "factor", "offset", "canonical_unit")
+    )
+
+
+_CONFORM = {
+    "observation": observations,
+    "patient": patients,
+    "medication": spans,
+    "condition": spans,
+    "sample": samples,
+}
+
+
+def _coded(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Adds analyte, timing, property, limits, UCUM unit and the factor to the canonical unit."""
+    keys = ["code_system", "source_code"]
+    return (
+        _with_ucum(rows)
+        .join(analytes.code_frame().lazy(), on=keys, how="left", maintain_order="left")
+        .join(analytes.limit_frame().lazy(), on="analyte", how="left", maintain_order="left")
+        .join(
+            units.factor_frame().lazy(), on=["analyte", "ucum"], how="left", maintain_order="left"
+        )
+    )
+
+
+def _with_ucum(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return rows.with_columns(folded_unit=units.folded(pl.col("source_unit"))).join(
+        units.alias_frame().lazy(), on="folded_unit", how="left", maintain_order="left"
+    )
+
+
+def _word(column: str, meanings: dict[str, str]) -> pl.Expr:
+    folded = pl.col(column).str.to_lowercase().str.strip_chars()
+    return folded.replace_strict(meanings, default=None, return_dtype=pl.String)
+
+
+def _status(when_silent: str) -> pl.Expr:
+    return (
+        pl.when(pl.col("source_status").is_null())
+        .then(pl.lit(when_silent))
+        .otherwise(_word("source_status", words.STATUS))
+    )
+
+
+def _absent_reason() -> pl.Expr:
+    """Why there is no number: said by the value's own words, or by the source's comment."""
+    stated = pl.col("comment").str.extract(r"dataAbsentReason=([a-z-]+)")
+    return pl.coalesce(_word("source_value", words.ABSENT), stated)
+
+
+def _reported(arrival: Arrival) -> list[pl.Expr]:
+    columns = instants(pl.col("source_reported_at"), arrival.time_zone, prefix="reported")
+    return columns[:1]
+
+
+def _fasting(decimal: str) -> list[pl.Expr]:
+    """``fasting`` yes, no or unknown; ``fasting_hours``; ``fasting_basis``: stated, hours, code."""
+    stated = pl.col("source_fasting")
+    hours = number(stated, decimal)
+    word = _word("source_fasting", words.FASTING)
+    by_hours = pl.when(hours >= FASTING_HOURS).then(pl.lit("yes")).otherwise(pl.lit("no"))
+    by_code = pl.col("timing").replace_strict(
+        {"fasting": "yes", "post_load": "no"}, default=None, return_dtype=pl.String
+    )
+    said = pl.when(word != "unknown").then(word)
+    by_stated_hours = pl.when(hours.is_not_null()).then(by_hours)
+    return [
+        pl.coalesce(said, by_stated_hours, by_code, pl.lit("unknown")).alias("fasting"),
+        hours.alias("fasting_hours"),
+        pl.coalesce(
+            pl.when(said.is_not_null()).then(pl.lit("stated")),
+            pl.when(hours.is_not_null()).then(pl.lit("hours")),
+            pl.when(by_code.is_not_null()).then(pl.lit("code")),
+        ).alias("fasting_basis"),
+    ]
