@@ -1,0 +1,1 @@
+"""Expectations on what is kept and computed, one file per table."""

@@ -1,0 +1,1 @@
+"""Expectations on arriving rows, one file per landing table."""

@@ -1,0 +1,1 @@
+"""Simulated people and their draws: known truth to fit, measure and demonstrate on."""
