@@ -24,6 +24,8 @@ REASONS: dict[str, str] = {
     "header_missing": "No header row was found where one is expected.",
     "header_duplicate": "Two columns have the same name; which one is meant cannot be known.",
     "column_missing": "A required column is missing from the header; the row cannot be read.",
+    "date_order_unknown": "The file's dates can be read day first and month first. Set date_order "
+    "to dmy or mdy under the source's options in undertow.toml.",
     "kind_unknown": "The file's name does not begin with a kind this reader knows (labs, patients, "
     "medications, conditions, vitals).",
     "json_broken": "The line or entry is not valid JSON, or not of the shape FHIR gives it.",

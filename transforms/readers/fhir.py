@@ -1,0 +1,265 @@
+"""FHIR R4: NDJSON (bulk export), a single resource, or a Bundle of any type.
+
+Lines are decoded by Polars a batch at a time into an explicit shape, inside the streaming engine;
+a Bundle's entries become such lines first, so there is one way from resource to row.
+
+Measured reasons for the care around ``json_decode``: it joins the lines of a batch into one array,
+so one bad line fails the batch, and half a line may close with the next or one line count for two
+without an error; a lone surrogate escape silently becomes NUL.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, Final
+
+import orjson
+import polars as pl
+
+from transforms.fhir_schema import (
+    FORMER_TYPES,
+    HEAD,
+    PLAIN_SHAPES,
+    SHAPES,
+    UCUM,
+    VALUES,
+    code_system,
+    concept_code,
+    concept_text,
+    patient_id,
+    preferred_coding,
+)
+from transforms.landing import LANDING, PLACE, REJECTS, Opened, Reading, UnreadableError, shaped
+from transforms.text import Text, text
+
+Json = dict[str, Any]
+
+READ: Final = ("observation", "patient", "condition", "medication")
+COLUMNS: Final = tuple(dict.fromkeys(name for table in READ for name in LANDING[table]))
+ROWS: Final = pl.Schema(
+    {
+        "line": pl.Int64,
+        "part": pl.Int32,
+        "table": pl.String,
+        "reason": pl.String,
+        **dict.fromkeys(COLUMNS, pl.String),
+    }
+)
+"""Rows of every table and the rejects (those with a ``reason``) in one frame: a file is decoded
+once, whatever it mixes."""
+
+ENTRIES_AT_ONCE = 20_000
+TYPE_NAME = r"^[A-Z][A-Za-z]{1,63}$"
+SUSPECT_ESCAPE = r"\\u(?:[dD][89a-fA-F]|0000)"
+NUL_ESCAPE = r"(?:^|[^\\])(?:\\\\)*\\u0000"
+BUNDLE_INSIDE = "json_broken:a Bundle inside a line or entry"
+VALUED_TWICE = "json_broken:value[x] more than once"
+
+
+def fhir(opened: Opened) -> Reading:
+    """Read FHIR R4 resources.
+
+    Args:
+        opened: an NDJSON file, or one JSON document: a resource or a Bundle.
+
+    Raises:
+        UnreadableError: the file is empty, or neither one JSON document nor lines of JSON.
+    """
+    clean = text(opened)
+    filled = clean.lines().filter(pl.col("text").str.strip_chars() != "")
+    count = filled.select(pl.len()).collect(engine="streaming").item()
+    try:
+        document = _document(clean, filled, count)
+        if document is None:
+            return _lines_read(clean, filled, opened, count)
+        return _entries_read(document)
+    except pl.exceptions.PanicException:
+        raise UnreadableError("reader_failed", "while decoding JSON") from None
+
+
+def _document(clean: Text, filled: pl.LazyFrame, count: int) -> Json | None:
+    """The file's one JSON object when it is more than a line of NDJSON, else None."""
+    first = filled.head(1).collect()["text"]
+    if count > 1 and isinstance(_parsed(first[0]), dict):
+        return None
+    try:
+        value = _whole(clean)
+    except orjson.JSONDecodeError as error:
+        if count > 1 and _has_resource_line(filled):
+            return None
+        where = f"line {error.lineno}, column {error.colno}: {error.msg}"
+        raise UnreadableError("encoding" if clean.undecodable else "json_broken", where) from None
+    if not isinstance(value, dict):
+        raise UnreadableError("format_unknown", "JSON, but neither a resource nor a Bundle")
+    return value if count > 1 or value.get("resourceType") == "Bundle" else None
+
+
+def _parsed(line: str) -> object:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _whole(clean: Text) -> object:
+    # Mapped, not read: for NDJSON with a broken first line the parse ends on that line.
+    with clean.path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as m:
+        with memoryview(m) as view:
+            return orjson.loads(view)
+
+
+def _has_resource_line(filled: pl.LazyFrame) -> bool:
+    likely = filled.filter(pl.col("text").str.contains('"resourceType"', literal=True)).head(100)
+    lines = (_parsed(line) for line in likely.collect(engine="streaming")["text"])
+    return any(isinstance(line, dict) and "resourceType" in line for line in lines)
+
+
+# ---------------------------------------------------------------- from a file to rows
+
+
+def _lines_read(clean: Text, filled: pl.LazyFrame, opened: Opened, count: int) -> Reading:
+    target = opened.scratch / "fhir.arrow"
+    undecodable = sorted(clean.undecodable)
+    filled.map_batches(
+        partial(_rows, undecodable=undecodable), schema=ROWS, streamable=True
+    ).sink_ipc(target, compression="lz4")
+    rows = pl.scan_ipc(target).with_columns(source_row=pl.lit(None, pl.String))
+    return _reading(rows, count)
+
+
+def _entries_read(document: Json) -> Reading:
+    """A Bundle's resources, or the one resource, as numbered lines."""
+    entries = _entries(document)
+    patients, medications = _patients(entries.values()), _medications(entries.values())
+    lines = pl.DataFrame(
+        {
+            "line": list(entries),
+            "text": [_dumped(_linked(e, patients, medications)) for e in entries.values()],
+            "source_row": [_dumped(entry["resource"]) for entry in entries.values()],
+        },
+        schema={"line": pl.Int64, "text": pl.String, "source_row": pl.String},
+    ).with_columns(pl.col("text").fill_null("too deep"))
+    found = (_rows(batch.select("line", "text")) for batch in lines.iter_slices(ENTRIES_AT_ONCE))
+    rows = pl.concat([ROWS.to_frame(), *found])
+    joined = rows.join(lines.select("line", "source_row"), on="line", maintain_order="left")
+    return _reading(joined.lazy(), len(entries), _deletions(document))
+
+
+def _reading(rows: pl.LazyFrame, count: int, notes: tuple[str, ...] = ()) -> Reading:
+    present = rows.select(pl.col("table").unique()).collect(engine="streaming")["table"]
+    tables = {
+        table: shaped(
+            table, rows.filter(pl.col("table") == table).select(*PLACE, *LANDING[table])
+        )
+        for table in READ
+        if table in present
+    }
+    rejects = rows.filter(pl.col("reason").is_not_null()).select(*REJECTS)
+    return Reading(tables=tables, rejects=rejects, rows_in=count, notes=notes)
+
+
+# ---------------------------------------------------------------- Bundles
+
+
+def _entries(document: Json) -> dict[int, Json]:
+    """What holds a resource, by its 1-based place."""
+    if document.get("resourceType") != "Bundle":
+        return {1: {"resource": document}}
+    entries = document.get("entry") or []
+    if not isinstance(entries, list):
+        raise UnreadableError("json_broken", "Bundle.entry is not a list")
+    return {
+        place: entry if isinstance(entry, dict) else {"resource": entry}
+        for place, entry in enumerate(entries, start=1)
+        if not isinstance(entry, dict) or "resource" in entry
+    }
+
+
+def _deletions(document: Json) -> tuple[str, ...]:
+    entries = document.get("entry")
+    requests = [
+        entry.get("request")
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict)
+    ]
+    count = sum(isinstance(r, dict) and r.get("method") == "DELETE" for r in requests)
+    return (f"{count} DELETE entries of the Bundle were not carried out",) if count else ()
+
+
+def _resources(entries: Iterable[Json], kind: str) -> Iterator[tuple[str, Json]]:
+    """The full URL and the resource of every entry of a type; the URL is "" where none is."""
+    for entry in entries:
+        resource, url = entry["resource"], entry.get("fullUrl")
+        if isinstance(resource, dict) and resource.get("resourceType") == kind:
+            yield url if isinstance(url, str) else "", resource
+
+
+def _patients(entries: Iterable[Json]) -> dict[str, str]:
+    """Full URL -> patient's id, for references inside a transaction."""
+    found = _resources(entries, "Patient")
+    return {url: f"Patient/{patient['id']}" for url, patient in found if url and patient.get("id")}
+
+
+def _medications(entries: Iterable[Json]) -> dict[str, Json]:
+    """Full URL and relative reference -> Medication."""
+    found: dict[str, Json] = {}
+    for url, medication in _resources(entries, "Medication"):
+        found[f"Medication/{medication.get('id')}"] = medication
+        found[url] = medication
+    return found
+
+
+def _linked(entry: Json, patients: Mapping[str, str], medications: Mapping[str, Json]) -> object:
+    """The entry's resource with its references resolved inside the Bundle: a patient by id, a
+    medication as a contained resource, its own id from the full URL where it has none yet."""
+    resource, url = entry["resource"], entry.get("fullUrl")
+    if not isinstance(resource, dict):
+        return resource
+    linked = {**resource}
+    if "id" not in linked and isinstance(url, str) and url.startswith("urn:uuid:"):
+        linked["id"] = url.removeprefix("urn:uuid:")
+    if (patient := patients.get(_reference(linked.get("subject")))) is not None:
+        linked["subject"] = {"reference": patient}
+    if isinstance(links := linked.get("link"), list):
+        linked["link"] = [_relinked(link, patients) for link in links]
+    reference = _reference(linked.get("medicationReference"))
+    if reference and (medication := medications.get(reference)) is not None:
+        linked["contained"] = [{**medication, "id": "linked"}]
+        linked["medicationReference"] = {"reference": "#linked"}
+    return linked
+
+
+def _relinked(link: object, patients: Mapping[str, str]) -> object:
+    if not isinstance(link, dict):
+        return link
+    patient = patients.get(_reference(link.get("other")))
+    return {**link, "other": {"reference": patient}} if patient else link
+
+
+def _reference(value: object) -> str:
+    reference = value.get("reference") if isinstance(value, dict) else None
+    return reference if isinstance(reference, str) else ""
+
+
+def _dumped(value: object) -> str | None:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # nested deeper than may be written back
+        return None
+
+
+# ---------------------------------------------------------------- from lines to decoded resources
+
+
+def _rows(lines: pl.DataFrame, undecodable: Sequence[int] = ()) -> pl.DataFrame:
+    """A batch of lines (``line``, ``text``) as :data:`ROWS`, in order."""
+    sound, found = _screened(lines.with_columns(pl.col("text").str.strip_chars()), undecodable)
+    for kind, resources in _decoded_by_type(sound):
+        if kind in ROWS_OF and "r" in resources.columns:
+            found += _read(kind, resources)
+        else:
+            found.append(resources.select("line", reason=_unread(kind)))
+    shaped_alike = (part.match_to_schema(ROWS, missing_columns="insert") for part in found)
+    return pl.concat([ROWS.to_frame(), *shaped_alike]).sort("line", "part")

@@ -1,0 +1,128 @@
+"""The ledger: which files came, which nights ran, which alerts were opened and mails are owed.
+
+SQLite beside the warehouse (WAL, ``synchronous=FULL``), because the warehouse can be rebuilt from
+landed files and this cannot. One writer at a time: the night, under the home's lock.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS file (
+    file_id INTEGER PRIMARY KEY, source TEXT NOT NULL, name TEXT NOT NULL, patient_id TEXT,
+    sha256 TEXT NOT NULL, size INTEGER NOT NULL, known_on TEXT NOT NULL,
+    landed_at TEXT) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS file_once ON file (source, coalesce(patient_id, ''), sha256);
+CREATE TABLE IF NOT EXISTS seen (
+    path TEXT PRIMARY KEY, size INTEGER NOT NULL, modified_ns INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS run (
+    run_id TEXT PRIMARY KEY, night TEXT NOT NULL, started_at TEXT NOT NULL, finished_at TEXT,
+    state TEXT NOT NULL, code_version TEXT NOT NULL, digest TEXT, warehouse TEXT,
+    problem TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS step (
+    run_id TEXT NOT NULL, name TEXT NOT NULL, seconds REAL NOT NULL, counts TEXT NOT NULL,
+    PRIMARY KEY (run_id, name)) STRICT;
+CREATE TABLE IF NOT EXISTS alert (
+    alert_id TEXT PRIMARY KEY, patient_id TEXT NOT NULL, rule TEXT NOT NULL, tier TEXT,
+    episode TEXT NOT NULL, opened_on TEXT NOT NULL, state TEXT NOT NULL,
+    UNIQUE (patient_id, rule, episode)) STRICT;
+CREATE TABLE IF NOT EXISTS notice (
+    alert_id TEXT NOT NULL, recipient TEXT NOT NULL, message_id TEXT NOT NULL,
+    PRIMARY KEY (alert_id, recipient)) STRICT;
+CREATE TABLE IF NOT EXISTS outbox (
+    message_id TEXT PRIMARY KEY, recipient TEXT NOT NULL, kind TEXT NOT NULL, night TEXT NOT NULL,
+    message BLOB NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+    problem TEXT, sent_at TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS replayed (
+    night TEXT NOT NULL, file_id INTEGER NOT NULL, PRIMARY KEY (night, file_id)) STRICT;
+"""
+
+
+class Ledger:
+    """The ledger of one home. Every method is one transaction."""
+
+    def __init__(self, path: Path) -> None:
+        """Open, or make, the ledger at ``path``."""
+        self._con = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._con.row_factory = sqlite3.Row
+        self._con.execute("PRAGMA journal_mode = WAL")
+        self._con.execute("PRAGMA synchronous = FULL")
+        self._con.executescript(SCHEMA)
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self._con.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        self._con.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._con.execute("ROLLBACK")
+            raise
+        self._con.execute("COMMIT")
+
+    def rows(self, query: str, parameters: Iterable[object] = ()) -> list[sqlite3.Row]:
+        """The rows of a query."""
+        return self._con.execute(query, tuple(parameters)).fetchall()
+
+    def write(self, statement: str, parameters: Iterable[object] = ()) -> int:
+        """Run one statement; return the number of rows it changed."""
+        return self._con.execute(statement, tuple(parameters)).rowcount
+
+    # files
+
+    def is_seen(self, path: str, size: int, modified_ns: int) -> bool:
+        """Whether this very file was looked at before and has not changed since."""
+        found = self.rows("SELECT size, modified_ns FROM seen WHERE path = ?", [path])
+        return bool(found) and tuple(found[0]) == (size, modified_ns)
+
+    def add_file(self, row: Mapping[str, object]) -> bool:
+        """Note a landed file; False when the same bytes of that source are known already."""
+        statement = (
+            "INSERT OR IGNORE INTO file (source, name, patient_id, sha256, size, known_on) "
+            "VALUES (:source, :name, :patient_id, :sha256, :size, :known_on)"
+        )
+        return bool(self._con.execute(statement, dict(row)).rowcount)
+
+    def files(self, known_by: date) -> list[sqlite3.Row]:
+        """Every file known by a night, in the order of landing."""
+        return self.rows(
+            "SELECT * FROM file WHERE known_on <= ? ORDER BY file_id", [known_by.isoformat()]
+        )
+
+    # runs
+
+    def last_night(self) -> date | None:
+        """The business date of the last completed night."""
+        found = self.rows("SELECT max(night) AS night FROM run WHERE state = 'done'")
+        return date.fromisoformat(found[0]["night"]) if found[0]["night"] else None
+
+    def begin(self, run_id: str, night: date, now: datetime, code_version: str) -> None:
+        """Note that a run started; runs left running by a killed process are closed as failed."""
+        with self.transaction():
+            self.write(
+                "UPDATE run SET state = 'failed', problem = 'ended without a word' "
+                "WHERE state = 'running'"
+            )
+            self.write(
+                "INSERT INTO run (run_id, night, started_at, state, code_version) "
+                "VALUES (?, ?, ?, 'running', ?)",
+                [run_id, night.isoformat(), now.isoformat(), code_version],
+            )
+
+    def finish(self, run_id: str, now: datetime, state: str, **facts: str) -> None:
+        """Note how a run ended (``digest``, ``warehouse`` and ``problem`` as far as known)."""
+        self.write(
+            "UPDATE run SET state = ?, finished_at = ?, digest = ?, warehouse = ?, problem = ? "
+            "WHERE run_id = ?",
+            [state, now.isoformat(), facts.get("digest"), facts.get("warehouse")]
+            + [facts.get("problem"), run_id],
+        )

@@ -1,0 +1,4 @@
+-- One row per alert episode as of this night.
+-- Example: SELECT * FROM alert WHERE state <> 'resolved';
+SELECT alert_id, patient_id, rule, opened_on, state, tier, episode
+FROM store.alert

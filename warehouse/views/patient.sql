@@ -1,0 +1,4 @@
+-- One row per person, merged records under the survivor.
+-- Example: SELECT sex, count(*) FROM patient GROUP BY sex;
+SELECT patient_id, birth_date, sex, time_zone
+FROM store.person

@@ -1,0 +1,4 @@
+-- One row per execution of a night up to this one.
+-- Example: SELECT night, state FROM run ORDER BY started_at DESC;
+SELECT run_id, night, started_at, finished_at, state, code_version
+FROM store.run

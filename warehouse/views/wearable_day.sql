@@ -1,0 +1,3 @@
+-- One row per patient and local day from phones and watches: context, never the flag.
+-- Example: SELECT local_date, steps FROM wearable_day WHERE patient_id = 'P0001';
+SELECT * FROM store.wearable_day
