@@ -99,8 +99,10 @@ def _symmetrised(value: pl.Expr) -> pl.Expr:
 
 
 def _shares(value: pl.Expr) -> dict[str, pl.Expr]:
-    """Share of readings per range, percent (ranges: Battelino 2019; 70 to 140 is time in tight
-    range)."""
+    """Share of readings per range, percent.
+
+    The ranges of Battelino 2019, and 70 to 140 mg/dL, the tight range.
+    """
     within = {
         "pct_below_54": value < 54,
         "pct_below_70": value < 70,
@@ -135,12 +137,11 @@ def _distinct(samples: pl.LazyFrame) -> pl.LazyFrame:
         .sort(*instant, "value")
     )
     is_again = pl.all_horizontal(pl.col(key).eq_missing(pl.col(key).shift()) for key in instant)
-    return ordered.filter(~is_again | (pl.int_range(pl.len()) == 0))
+    return ordered.filter(~is_again)
 
 
 def _minutes_covered() -> pl.Expr:
-    """Minutes a day's readings stand for: each until the next one, at most one step, the last
-    one step.
+    """Minutes a day's readings stand for: each until the next, at most one step; the last a step.
 
     On a regular grid this is readings times step. Scans between the readings of a Libre and
     sensors that report every minute would count twice and more in that product.

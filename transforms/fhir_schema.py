@@ -1,11 +1,13 @@
-"""The parts of FHIR R4 that are read: the decoded shape of each resource type, and the
-expressions that choose one code, one patient, one text out of what FHIR allows.
+"""What is read of FHIR R4: the decoded shape of each resource type, and the rows it makes.
 
 Only needed fields are named: an explicit shape is several times faster than an inferred one and
 cannot change from night to night. A field of another shape than here makes the line a reject.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import polars as pl
 
@@ -109,12 +111,29 @@ PLAIN_SHAPES: dict[str, pl.Struct] = dict.fromkeys(
 PractitionerRole's is a list): tried before such a line is given up."""
 
 FORMER_TYPES = frozenset(
-    (
-        "MedicationOrder DiagnosticOrder Conformance ProcedureRequest ReferralRequest DeviceUseRequest "
-        "DeviceUseStatement DeviceComponent EligibilityRequest EligibilityResponse ExpansionProfile "
-        "ImagingManifest ImagingObjectSelection DataElement ServiceDefinition "
-        "NutritionRequest Order OrderResponse ProcessRequest ProcessResponse Sequence BodySite"
-    ).split()
+    {
+        "BodySite",
+        "Conformance",
+        "DataElement",
+        "DeviceComponent",
+        "DeviceUseRequest",
+        "DiagnosticOrder",
+        "EligibilityRequest",
+        "EligibilityResponse",
+        "ExpansionProfile",
+        "ImagingManifest",
+        "ImagingObjectSelection",
+        "MedicationOrder",
+        "NutritionRequest",
+        "Order",
+        "OrderResponse",
+        "ProcedureRequest",
+        "ProcessRequest",
+        "ProcessResponse",
+        "ReferralRequest",
+        "Sequence",
+        "ServiceDefinition",
+    }
 )
 """Types of DSTU2 and STU3 that R4 dropped or renamed."""
 
@@ -126,6 +145,7 @@ SYSTEMS = {
 }
 """Our name of a code system -> the identifiers seen for it. Any other is ``local``."""
 
+VALUED_TWICE = "json_broken:value[x] more than once"
 UCUM = r"^https?://unitsofmeasure\.org/?$|^urn:oid:2\.16\.840\.1\.113883\.6\.8$"
 
 PREFERENCE = {
@@ -176,3 +196,213 @@ def patient_id(reference: pl.Expr) -> pl.Expr:
     '7'
     """
     return reference.str.extract(r"^(?:urn:(?:uuid|oid):|(?:.*/)?Patient/)([^/?#|]+)")
+
+
+def lines_without(lines: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
+    """The rows of ``lines`` whose ``line`` is not in ``others``."""
+    if others.is_empty():
+        return lines
+    return lines.join(others.select("line"), on="line", how="anti", maintain_order="left")
+
+
+def _observations(found: pl.DataFrame) -> list[pl.DataFrame]:
+    """Rows of Observations: part 0 for the own value, 1.. for components with one."""
+    parts = (
+        found.filter(pl.col("component").list.len() > 0)
+        .select(pl.exclude("code", *VALUES))
+        .explode("component")
+        .with_columns(part=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("line"))
+        .unnest("component")
+        .filter(VALUES_GIVEN > 0)
+    )
+    twice = pl.concat([f.filter(VALUES_GIVEN > 1).select("line") for f in (found, parts)]).unique()
+    parts, found = lines_without(parts, twice), lines_without(found, twice)
+    alone = lines_without(found.filter(VALUES_GIVEN == 0), parts)
+    own = found if parts.is_empty() else pl.concat([found.filter(VALUES_GIVEN > 0), alone])
+    return [
+        twice.with_columns(reason=pl.lit(VALUED_TWICE)),
+        _results(own).with_columns(part=pl.lit(0, pl.Int32), result_id=pl.col("id")),
+        _results(parts).with_columns(result_id=_part_id()),
+    ]
+
+
+def _results(found: pl.DataFrame) -> pl.DataFrame:
+    """Observations, or components with their Observation's fields, as landing columns."""
+    quantity, coding = pl.col("valueQuantity").struct, pl.col("coding").struct
+    unit, unit_code = quantity.field("unit"), quantity.field("code")
+    is_ucum = quantity.field("system").str.contains(UCUM)
+    return (
+        found.with_columns(coding=preferred_coding(pl.col("code"), "observation"))
+        .with_columns(
+            table=pl.lit("observation"),
+            patient_id=patient_id(pl.col("subject").struct.field("reference")),
+            code_system=code_system(coding.field("system")),
+            source_code=pl.coalesce(coding.field("code"), pl.col("code").struct.field("text")),
+            source_value=_value_text(),
+            source_comparator=quantity.field("comparator"),
+            source_unit=pl.when(is_ucum)
+            .then(pl.coalesce(unit_code, unit))
+            .otherwise(pl.coalesce(unit, unit_code)),
+            source_observed_at=_moment("effective", instant=True),
+            source_reported_at=pl.coalesce("issued", LAST_UPDATED),
+            source_status=pl.col("status"),
+            lab=_performer(),
+            assay=_assay(),
+            comment=_comment(),
+        )
+        .drop("code", *VALUES)
+    )
+
+
+def _part_id() -> pl.Expr:
+    """The Observation's id and the component's code.
+
+    With the part's number where two components have one code: they would else take each other's
+    place as versions of one result.
+    """
+    key = pl.concat_str("id", pl.lit("#"), pl.col("source_code").fill_null(""))
+    is_shared = pl.len().over("line", "source_code") > 1
+    return pl.when(is_shared).then(pl.concat_str(key, pl.lit("#"), "part")).otherwise(key)
+
+
+def _value_text() -> pl.Expr:
+    range_, ratio = pl.col("valueRange").struct, pl.col("valueRatio").struct
+    return pl.coalesce(
+        pl.col("valueQuantity").struct.field("value"),
+        "valueInteger",
+        "valueString",
+        concept_text(pl.col("valueCodeableConcept")),
+        "valueBoolean",
+        "valueTime",
+        "valueDateTime",
+        pl.col("valuePeriod").struct.field("start"),
+        _joined("-", range_.field("low"), range_.field("high")),
+        _joined(":", ratio.field("numerator"), ratio.field("denominator")),
+    )
+
+
+def _joined(mark: str, *amounts: pl.Expr) -> pl.Expr:
+    values = [amount.struct.field("value") for amount in amounts]
+    text = pl.concat_str([value.fill_null("") for value in values], separator=mark)
+    return pl.when(pl.any_horizontal(value.is_not_null() for value in values)).then(text)
+
+
+def _moment(prefix: str, *, instant: bool = False) -> pl.Expr:
+    fields = [f"{prefix}DateTime", *([f"{prefix}Instant"] if instant else [])]
+    return pl.coalesce(*fields, pl.col(f"{prefix}Period").struct.field("start"))
+
+
+def _performer() -> pl.Expr:
+    """An organisation if one is named (a person is not a laboratory), else the first."""
+    reference = pl.element().struct.field("reference")
+    is_other = ~reference.fill_null("").str.contains("Organization/", literal=True)
+    performers = pl.col("performer")
+    chosen = performers.list.get(performers.list.eval(is_other).list.arg_min(), null_on_oob=True)
+    return pl.coalesce(chosen.struct.field("display"), chosen.struct.field("reference"))
+
+
+def _assay() -> pl.Expr:
+    method, device = pl.col("method").struct, pl.col("device").struct
+    display = method.field("coding").list.first().struct.field("display")
+    return pl.coalesce(method.field("text"), display, device.field("display"))
+
+
+def _comment() -> pl.Expr:
+    notes = pl.col("note").list.eval(pl.element().struct.field("text")).list.drop_nulls()
+    said = pl.when(notes.list.len() > 0).then(notes.list.join("; "))
+    absent = pl.lit("dataAbsentReason=") + concept_code(pl.col("dataAbsentReason"))
+    sampled = pl.when(pl.col("valueSampledData").is_not_null()).then(pl.lit("value is SampledData"))
+    return pl.concat_str(said, absent, sampled, separator="; ", ignore_nulls=True)
+
+
+def _patients(found: pl.DataFrame) -> list[pl.DataFrame]:
+    link = pl.element().struct
+    merged = pl.when(link.field("type") == "replaced-by").then(
+        patient_id(link.field("other").struct.field("reference"))
+    )
+    return [
+        found.with_columns(
+            table=pl.lit("patient"),
+            patient_id=pl.col("id"),
+            source_birth_date=pl.col("birthDate"),
+            source_sex=pl.col("gender"),
+            merged_into=pl.col("link").list.eval(merged).list.drop_nulls().list.first(),
+            source_reported_at=LAST_UPDATED,
+        )
+    ]
+
+
+def _conditions(found: pl.DataFrame) -> list[pl.DataFrame]:
+    coding = preferred_coding(pl.col("code"), "condition").struct
+    return [
+        found.select(
+            "line",
+            table=pl.lit("condition"),
+            patient_id=patient_id(pl.col("subject").struct.field("reference")),
+            code_system=code_system(coding.field("system")),
+            code=coding.field("code"),
+            name=pl.coalesce(coding.field("display"), concept_text(pl.col("code"))),
+            source_start=pl.coalesce(_moment("onset"), "recordedDate"),
+            source_end=_moment("abatement"),
+            source_status=concept_code(pl.col("verificationStatus")),
+            record_id=pl.col("id"),
+            source_reported_at=LAST_UPDATED,
+        )
+    ]
+
+
+def _medications(found: pl.DataFrame) -> list[pl.DataFrame]:
+    reference = pl.col("medicationReference").struct
+    concept = pl.coalesce("medicationCodeableConcept", "contained_code")
+    coding = preferred_coding(concept, "medication").struct
+    supply = pl.col("dispenseRequest").struct.field("validityPeriod").struct.field("end")
+    is_prohibition = pl.col("doNotPerform") == "true"
+    return [
+        _with_contained(found).select(
+            "line",
+            table=pl.lit("medication"),
+            patient_id=patient_id(pl.col("subject").struct.field("reference")),
+            code_system=code_system(coding.field("system")),
+            code=coding.field("code"),
+            name=pl.coalesce(
+                concept_text(concept), reference.field("display"), reference.field("reference")
+            ),
+            source_start=pl.coalesce("authoredOn", _moment("effective")),
+            source_end=pl.coalesce(supply, pl.col("effectivePeriod").struct.field("end")),
+            source_status=pl.when(is_prohibition)
+            .then(pl.lit("do-not-perform"))
+            .otherwise("status"),
+            record_id=pl.col("id"),
+            source_reported_at=pl.coalesce(LAST_UPDATED, "dateAsserted"),
+        )
+    ]
+
+
+def _with_contained(found: pl.DataFrame) -> pl.DataFrame:
+    """``contained_code``: the code of the contained resource that ``medicationReference`` names."""
+    if "contained" not in found.columns:
+        return found.with_columns(contained_code=pl.lit(None, CONCEPT))
+    wanted = pl.col("medicationReference").struct.field("reference").str.strip_prefix("#")
+    named = (
+        found.filter(pl.col("contained").list.len() > 0)
+        .select("line", "contained", wanted=wanted)
+        .explode("contained")
+        .unnest("contained")
+        .filter(pl.col("id") == pl.col("wanted"))
+        .unique("line", keep="first")
+        .select("line", contained_code="code")
+    )
+    return found.join(named, on="line", how="left", maintain_order="left")
+
+
+LAST_UPDATED: Final = pl.col("meta").struct.field("lastUpdated")
+VALUES_GIVEN: Final = pl.sum_horizontal(pl.col(name).is_not_null() for name in VALUES)
+ROWS_OF: Final[Mapping[str, Callable[[pl.DataFrame], list[pl.DataFrame]]]] = {
+    "Observation": _observations,
+    "Patient": _patients,
+    "Condition": _conditions,
+    "MedicationRequest": _medications,
+    "MedicationStatement": _medications,
+}
+"""Resource type -> its decoded fields and ``line`` as landing rows (``table``) and rejects
+(``reason``)."""

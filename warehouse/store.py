@@ -52,9 +52,6 @@ def create(con: duckdb.DuckDBPyConnection) -> None:
         columns = ", ".join(f'"{name}" {FIELDS[name].type}' for name in table.columns)
         con.execute(f"CREATE TABLE IF NOT EXISTS store.{table.name} ({columns})")
     con.execute(
-        "CREATE TABLE IF NOT EXISTS store.patient_alias (patient_id VARCHAR, survivor_id VARCHAR)"
-    )
-    con.execute(
         "CREATE TABLE IF NOT EXISTS store.digest (table_name VARCHAR PRIMARY KEY, n BIGINT, "
         "total HUGEINT)"
     )

@@ -53,13 +53,11 @@ class Analyte:
     cva: float | None = None
 
 
-def _codes(
-    listed: str, prop: Property = "other", timing: Timing = "any"
-) -> tuple[Code, ...]:
+def _codes(listed: str, prop: Property = "other", timing: Timing = "any") -> tuple[Code, ...]:
     return tuple(Code(code, timing, prop) for code in listed.split())
 
 
-def _analyte(  # one line of the table below
+def _analyte(
     name: str,
     unit: str,
     possible: tuple[float, float],
@@ -290,7 +288,9 @@ ANALYTES: tuple[Analyte, ...] = (
         FILES,
     ),
     _analyte("sodium", "mmol/L", (80, 250), "Sodium", _codes("2947-0 2951-2", "molar"), FILES),
-    _analyte("potassium", "mmol/L", (0.5, 20), "Potassium", _codes("6298-4 2823-3", "molar"), FILES),
+    _analyte(
+        "potassium", "mmol/L", (0.5, 20), "Potassium", _codes("6298-4 2823-3", "molar"), FILES
+    ),
     _analyte("chloride", "mmol/L", (40, 200), "Chloride", _codes("2069-3 2075-0", "molar"), FILES),
     _analyte(
         "co2", "mmol/L", (1, 80), "Total carbon dioxide", _codes("20565-8 2028-9", "molar"), FILES
@@ -307,9 +307,7 @@ ANALYTES: tuple[Analyte, ...] = (
     _analyte(
         "haematocrit", "%", (5, 80), "Haematocrit, volume percent", _codes("4544-3 20570-8"), FILES
     ),
-    _analyte(
-        "leukocytes", "10*3/uL", (0.01, 1500), "Leukocytes in blood", _codes("6690-2"), FILES
-    ),
+    _analyte("leukocytes", "10*3/uL", (0.01, 1500), "Leukocytes in blood", _codes("6690-2"), FILES),
     _analyte("erythrocytes", "10*6/uL", (0.5, 12), "Erythrocytes", _codes("789-8"), FILES),
     _analyte(
         "platelets", "10*3/uL", (1, 5000), "Platelets in blood", _codes("777-3 26515-7"), LOINC
@@ -335,7 +333,9 @@ ANALYTES: tuple[Analyte, ...] = (
         "diastolic_bp", "mm[Hg]", (15, 250), "Diastolic blood pressure", _codes("8462-4"), LOINC
     ),
     _analyte("heart_rate", "/min", (15, 350), "Heart rate", _codes("8867-4"), LOINC),
-    _analyte("resting_heart_rate", "/min", (20, 200), "Resting heart rate", _codes("40443-4"), LOINC),
+    _analyte(
+        "resting_heart_rate", "/min", (20, 200), "Resting heart rate", _codes("40443-4"), LOINC
+    ),
     _analyte("respiratory_rate", "/min", (1, 120), "Respiratory rate", _codes("9279-1"), FILES),
     _analyte(
         "body_temperature", "Cel", (20, 46), "Body temperature", _codes("8310-5 8331-1"), FILES
@@ -379,8 +379,7 @@ NEVER_INSULIN: tuple[str, ...] = (
 
 
 def code_frame() -> pl.DataFrame:
-    """Columns ``code_system``, ``source_code``, ``analyte``, ``timing``, ``property``: one row a
-    code."""
+    """One row a code: ``code_system``, ``source_code``, ``analyte``, ``timing``, ``property``."""
     rows = [(c.system, c.code, a.name, c.timing, c.property) for a in ANALYTES for c in a.codes]
     columns = ["code_system", "source_code", "analyte", "timing", "property"]
     return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")

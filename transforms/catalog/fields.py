@@ -22,6 +22,7 @@ _SLOPE = "90 % interval of the slope"
 FIELDS: dict[str, Field] = {
     # who and what
     "patient_id": Field("VARCHAR", "The person, by the source's own identifier."),
+    "survivor_id": Field("VARCHAR", "The record that a merged patient lives on under."),
     "analyte": Field("VARCHAR", "What was measured, a name of the analyte catalog."),
     "kind": Field("VARCHAR", "What a device sampled, a name of the analyte catalog."),
     "device": Field("VARCHAR", "The device as the file names it."),
@@ -172,6 +173,9 @@ FIELDS: dict[str, Field] = {
     "rule": Field("VARCHAR", "The rule that opened the alert."),
     "opened_on": Field("DATE", "The night it opened."),
     "episode": Field("DATE", "The draw the episode began with."),
+    "patients": Field("BIGINT", "Persons known."),
+    "files": Field("BIGINT", "Files that came this night."),
+    "waiting": Field("BIGINT", "Rows that wait in quarantine."),
     "column_name": Field("VARCHAR", "The column."),
     "type": Field("VARCHAR", "DuckDB type."),
     "description": Field("VARCHAR", "What it means."),

@@ -129,11 +129,31 @@ DERIVED: dict[str, Table] = {
         ),
         _table(
             "trend_at_draw",
-            "one row per used draw: the trend as it stood then",
-            f"{_TREND} p_without_one drawn_on",
+            "one row per used draw: the trend as it stood after it",
+            f"{_TREND} drawn_on",
             "patient_id drawn_on",
             "patient_id",
         ),
+        _table(
+            "trend",
+            "one row per patient with a usable pair: the trend as it stands",
+            f"{_TREND} p_without_one",
+            "patient_id",
+            "patient_id",
+        ),
+        _table(
+            "person",
+            "one row per person, merged records under the survivor",
+            "patient_id birth_date sex time_zone",
+            "patient_id",
+        ),
+        _table(
+            "patient_alias",
+            "one row per record that was merged into another",
+            "patient_id survivor_id",
+            "patient_id",
+        ),
+        _table("tonight", "one row: the night this file shows", "as_of", "as_of"),
         _table(
             "patient_status",
             "one row per patient: tonight's status",

@@ -38,8 +38,8 @@ class Factor:
 
 
 SPELLINGS: dict[str, str] = {
-    # Insulin. "l" for "I" (ulU/mL) is copied from printed reports more often than one would think.
-    "u[IU]/mL": "uiu/ml uu/ml ui/ml uiu.ml-1 uu.ml-1 mcu/ml mciu/ml ulu/ml microu/ml microiu/ml"
+    # "ulU" is a misread "uIU". "UI/mL" is no spelling of it: that is French for IU/mL.
+    "u[IU]/mL": "uiu/ml uu/ml uiu.ml-1 uu.ml-1 mcu/ml mciu/ml ulu/ml microu/ml microiu/ml"
     " uui/ml uie/ml ue/ml u[u]/ml",
     "m[IU]/L": "miu/l mu/l mui/l mie/l mlu/l miu.l-1 mu.l-1 m[u]/l miu/liter miu/litre",
     "m[IU]/mL": "miu/ml mu/ml mui/ml mie/ml",
@@ -63,7 +63,7 @@ SPELLINGS: dict[str, str] = {
     "%": "% percent pct prozent %{hb} %{hba1c} %hba1c %hb %ngsp %(ngsp) %{ngsp} %dcct %(dcct)"
     " %{dcct} %oftotalhgb %oftotalhb %oftotal %{oftotalhgb} vol%",
     "mmol/mol": "mmol/mol mmol/molhb mmol/mol{hb} mmol/mol(ifcc) mmol/molifcc mmol/mol{ifcc}"
-    " mmol/molhba1c mmol/mol{hba1c} mmol/mol{creat}",
+    " mmol/molhba1c mmol/mol{hba1c}",
     "L/L": "l/l",
     "1": "{ratio} ratio quotient",
     # Enzymes
@@ -166,14 +166,14 @@ FACTORS: tuple[Factor, ...] = (
         "insulin",
         "ug/L",
         INSULIN_PMOL_PER_UG / INSULIN_PMOL_PER_UIU,
-        (0.5, 14.3492),
+        (0.6, 17.219),
         "172.19 pmol/ug from 5807.6 g/mol; " + KNOPP,
     ),
     _factor(
         "insulin",
         "ng/mL",
         INSULIN_PMOL_PER_UG / INSULIN_PMOL_PER_UIU,
-        (0.5, 14.3492),
+        (0.6, 17.219),
         "172.19 pmol/ug from 5807.6 g/mol; " + KNOPP,
     ),
     *_each("glucose sensor_glucose", "mmol/L", 18.016, (5.0, 90.08), GLUCOSE),
@@ -185,7 +185,7 @@ FACTORS: tuple[Factor, ...] = (
         "hba1c",
         "mmol/mol",
         0.09148,
-        (38.8, 5.7014),
+        (38.8, 5.701424),
         "NGSP master equation: 0.09148 x IFCC + 2.152",
         offset=2.152,
     ),
@@ -226,8 +226,8 @@ FACTORS: tuple[Factor, ...] = (
     *_each(COUNTS, "g/L", 1.0, (250.0, 250.0), "G/l is giga per litre; a count has no grams"),
     *_each(COUNTS, "/uL", 0.001, (250000.0, 250.0), METRIC),
     _factor("erythrocytes", "10*12/L", 1.0, (4.8, 4.8), METRIC),
-    *_each("haemolysis_index", "mg/dL", 1.0, (50.0, 50.0), "index is about mg/dL: judgement"),
-    *_each("haemolysis_index", "1", 1.0, (50.0, 50.0), "an index has no unit"),
+    _factor("haemolysis_index", "mg/dL", 1.0, (50.0, 50.0), "about mg/dL: judgement"),
+    _factor("haemolysis_index", "1", 1.0, (50.0, 50.0), "an index has no unit"),
     _factor("weight", "[lb_av]", 0.45359237, (150.0, 68.0388555), "international pound"),
     _factor("weight", "g", 0.001, (68000.0, 68.0), METRIC),
     *_each("height waist", "m", 100.0, (0.92, 92.0), METRIC),

@@ -11,26 +11,15 @@ without an error; a lone surrogate escape silently becomes NUL.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 import orjson
 import polars as pl
 
-from transforms.fhir_schema import (
-    FORMER_TYPES,
-    HEAD,
-    PLAIN_SHAPES,
-    SHAPES,
-    UCUM,
-    VALUES,
-    code_system,
-    concept_code,
-    concept_text,
-    patient_id,
-    preferred_coding,
-)
+from transforms.fhir_schema import FORMER_TYPES, HEAD, PLAIN_SHAPES, ROWS_OF, SHAPES, lines_without
 from transforms.landing import LANDING, PLACE, REJECTS, Opened, Reading, UnreadableError, shaped
 from transforms.text import Text, text
 
@@ -51,14 +40,14 @@ ROWS: Final = pl.Schema(
 once, whatever it mixes."""
 
 ENTRIES_AT_ONCE = 20_000
-TYPE_NAME = r"^[A-Z][A-Za-z]{1,63}$"
-SUSPECT_ESCAPE = r"\\u(?:[dD][89a-fA-F]|0000)"
-NUL_ESCAPE = r"(?:^|[^\\])(?:\\\\)*\\u0000"
+SUSPECT = r"\\u(?:[dD][89a-fA-F]|0000)|\x00"
+NUL = r"(?:^|[^\\])(?:\\\\)*\\u0000|\x00"
 BUNDLE_INSIDE = "json_broken:a Bundle inside a line or entry"
-VALUED_TWICE = "json_broken:value[x] more than once"
+GUESSED_TYPE = pl.col("text").str.extract(r'"resourceType"\s*:\s*"(\w+)"')
+TYPE = pl.col("r").struct.field("resourceType")
 
 
-def fhir(opened: Opened) -> Reading:
+def read(opened: Opened) -> Reading:
     """Read FHIR R4 resources.
 
     Args:
@@ -105,9 +94,12 @@ def _parsed(line: str) -> object:
 
 def _whole(clean: Text) -> object:
     # Mapped, not read: for NDJSON with a broken first line the parse ends on that line.
-    with clean.path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as m:
-        with memoryview(m) as view:
-            return orjson.loads(view)
+    with (
+        clean.path.open("rb") as stream,
+        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as view,
+    ):
+        return orjson.loads(view)
 
 
 def _has_resource_line(filled: pl.LazyFrame) -> bool:
@@ -150,9 +142,7 @@ def _entries_read(document: Json) -> Reading:
 def _reading(rows: pl.LazyFrame, count: int, notes: tuple[str, ...] = ()) -> Reading:
     present = rows.select(pl.col("table").unique()).collect(engine="streaming")["table"]
     tables = {
-        table: shaped(
-            table, rows.filter(pl.col("table") == table).select(*PLACE, *LANDING[table])
-        )
+        table: shaped(table, rows.filter(pl.col("table") == table).select(*PLACE, *LANDING[table]))
         for table in READ
         if table in present
     }
@@ -212,8 +202,11 @@ def _medications(entries: Iterable[Json]) -> dict[str, Json]:
 
 
 def _linked(entry: Json, patients: Mapping[str, str], medications: Mapping[str, Json]) -> object:
-    """The entry's resource with its references resolved inside the Bundle: a patient by id, a
-    medication as a contained resource, its own id from the full URL where it has none yet."""
+    """The entry's resource with its references resolved inside the Bundle.
+
+    A patient by id, a medication as a contained resource, the own id from the full URL where the
+    resource has none yet.
+    """
     resource, url = entry["resource"], entry.get("fullUrl")
     if not isinstance(resource, dict):
         return resource
@@ -255,11 +248,127 @@ def _dumped(value: object) -> str | None:
 
 def _rows(lines: pl.DataFrame, undecodable: Sequence[int] = ()) -> pl.DataFrame:
     """A batch of lines (``line``, ``text``) as :data:`ROWS`, in order."""
-    sound, found = _screened(lines.with_columns(pl.col("text").str.strip_chars()), undecodable)
-    for kind, resources in _decoded_by_type(sound):
-        if kind in ROWS_OF and "r" in resources.columns:
-            found += _read(kind, resources)
+    rejects, sound = _screened(lines.with_columns(pl.col("text").str.strip_chars()), undecodable)
+    found = [rejects]
+    for kind, resources in _resources_by_type(sound):
+        if kind in ROWS_OF:
+            found += ROWS_OF[kind](resources.unnest("r"))
         else:
-            found.append(resources.select("line", reason=_unread(kind)))
-    shaped_alike = (part.match_to_schema(ROWS, missing_columns="insert") for part in found)
-    return pl.concat([ROWS.to_frame(), *shaped_alike]).sort("line", "part")
+            found.append(resources.select("line", reason=pl.lit(_unread(kind))))
+    alike = (
+        part.match_to_schema(ROWS, missing_columns="insert", extra_columns="ignore")
+        for part in found
+    )
+    return pl.concat([ROWS.to_frame(), *alike]).sort("line", "part")
+
+
+def _unread(kind: str) -> str:
+    """Why a resource of this type gives no row. A type that is no name is never repeated."""
+    if kind == "Bundle":
+        return BUNDLE_INSIDE
+    if not re.fullmatch(r"[A-Z][A-Za-z]{1,63}", kind):
+        return "json_broken"
+    return f"version_not_read:{kind}" if kind in FORMER_TYPES else f"resource_not_used:{kind}"
+
+
+def _screened(lines: pl.DataFrame, undecodable: Sequence[int]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rejects for text that decoding would alter silently, and the other lines."""
+    suspect = lines.filter(
+        pl.col("text").str.contains(SUSPECT) | pl.col("line").is_in(list(undecodable))
+    )
+    if suspect.is_empty():
+        return suspect.select("line"), lines
+    is_broken = pl.Series([_parsed(line) is None for line in suspect["text"]])
+    reason = (
+        pl.when(pl.col("line").is_in(list(undecodable)))
+        .then(pl.lit("encoding"))
+        .when(pl.col("text").str.contains(NUL))
+        .then(pl.lit("nul_byte"))
+        .when(is_broken)
+        .then(pl.lit("json_broken"))
+    )
+    rejects = suspect.select("line", reason=reason).drop_nulls("reason")
+    return rejects, lines_without(lines, rejects)
+
+
+def _resources_by_type(lines: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Resource type, and its lines decoded (``r``); "" for what is no resource.
+
+    The type is guessed from the text to decode each line once, and the guess is checked on what
+    was decoded; only lines of which it was wrong, and batches with a bad line, are decoded again.
+    """
+    unsure = []
+    for (guess,), group in lines.group_by(kind=GUESSED_TYPE, maintain_order=True):
+        kind = str(guess or "")
+        found = _decoded(group, SHAPES.get(kind, HEAD)).filter(kind == TYPE)
+        unsure.append(lines_without(group, found))
+        yield kind, found
+    rest = pl.concat([lines.clear(), *(group.select(lines.columns) for group in unsure)])
+    heads = _isolated(rest, HEAD)
+    yield "", lines_without(rest, heads)
+    for (named,), group in rest.join(heads, on="line").group_by(kind=TYPE, maintain_order=True):
+        yield from _decoded_of_type(str(named or ""), group.select(lines.columns))
+
+
+def _decoded_of_type(kind: str, lines: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    found = _isolated(lines, SHAPES.get(kind, HEAD))
+    yield kind, found
+    left = lines_without(lines, found)
+    if kind in PLAIN_SHAPES:
+        plain = _isolated(left, PLAIN_SHAPES[kind])
+        yield kind, plain
+        left = lines_without(left, plain)
+    yield "", left
+
+
+def _decoded(lines: pl.DataFrame, shape: pl.Struct) -> pl.DataFrame:
+    """``line`` and ``r`` of all the lines; none when any one cannot be decoded.
+
+    Each line is wrapped as a list, so that a line of two objects is seen as such.
+    """
+    wrapped = lines.select(text=pl.concat_str(pl.lit("["), "text", pl.lit("]")))["text"]
+    nothing = pl.DataFrame(schema={"line": pl.Int64, "r": shape})
+    try:
+        decoded = wrapped.str.json_decode(pl.List(shape)) if len(wrapped) else None
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        return nothing
+    if decoded is None or len(decoded) != len(lines) or (decoded.list.len() != 1).any():
+        return nothing
+    return pl.DataFrame({"line": lines["line"], "r": decoded.explode()})
+
+
+def _isolated(lines: pl.DataFrame, shape: pl.Struct) -> pl.DataFrame:
+    """``line`` and ``r`` of the lines that can be decoded."""
+    whole = _decoded(lines, shape)
+    if whole.height == lines.height:
+        return whole
+    # Most bad lines are found by parsing each; bisection, dear when many are bad, finds the rest.
+    fits = [_fits(_parsed(line), shape, required=True) for line in lines["text"]]
+    return pl.concat([whole.clear(), *_bisected(lines.filter(pl.Series(fits)), shape)])
+
+
+def _bisected(lines: pl.DataFrame, shape: pl.Struct) -> Iterator[pl.DataFrame]:
+    whole = _decoded(lines, shape)
+    yield whole
+    if whole.height < lines.height and lines.height > 1:
+        half = lines.height // 2
+        yield from _bisected(lines[:half], shape)
+        yield from _bisected(lines[half:], shape)
+
+
+def _fits(value: object, shape: pl.DataType, *, required: bool = False) -> bool:
+    """Whether a parsed value is of the shape, as ``json_decode`` sees it."""
+    if value is None:
+        return not required
+    if isinstance(shape, pl.Struct):
+        return isinstance(value, dict) and all(
+            _fits(value.get(field.name), _instance(field.dtype)) for field in shape.fields
+        )
+    if isinstance(shape, pl.List):
+        inner = _instance(shape.inner)
+        return isinstance(value, list) and all(_fits(item, inner) for item in value)
+    return not isinstance(value, dict | list)
+
+
+def _instance(dtype: object) -> pl.DataType:
+    return dtype if isinstance(dtype, pl.DataType) else pl.String()

@@ -242,7 +242,7 @@ class _People:
     def true_insulin(self, t: Floats) -> Floats:
         """Ln insulin at ``t``; a climb ends at +1.25, and turns to -.06/y a year after crossing."""
         turn = self.crosses + 1
-        climbed = np.minimum(self.slope * np.minimum(t, turn), 1.25)
+        climbed = 1.25 * np.tanh(self.slope * np.minimum(t, turn) / 1.25)
         stepped = self.step * np.clip((t - self.step_at) / 0.5, 0, 1)
         return self.insulin + climbed + stepped - 0.06 * np.maximum(t - turn, 0)
 
@@ -312,7 +312,7 @@ def _people(rng: np.random.Generator, n: int, world: World) -> _People:
         glucose_slope=_within_crossing(slope, glucose, crosses),
         glucose_ceiling=_trait("glucose_ceiling", course),
         crosses=crosses,
-        step_at=np.where(steps, rng.uniform(0, 6, n), inf),
+        step_at=np.where(steps, rng.uniform(-0.5, 1.5, n) * span, inf),
         step=np.where(steps, np.log(rng.uniform(1.2, 1.8, n)), 0),
         metformin_from=np.where(treated, rng.uniform(0, 1, n) * span, inf),
         on_insulin=rng.random(n) < _trait("insulin_therapy", course),

@@ -1,0 +1,94 @@
+"""The status rule: every threshold with its source and its next review.
+
+Design.md section 5 is the rule; detection.md section 8 measured its tiers on simulated truth;
+clinical.md section 9 gives the clinical limits. Changing a number here is a new version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Thresholds of the status rule; days are calendar days, probabilities are posterior."""
+
+    version: str
+    reviewed: date
+    next_review: date
+    citation: str
+    adult_age: int = 20
+    min_pairs: int = 3
+    min_span_days: int = 365
+    max_age_days: int = 400
+    insulin_upper_limit: float = 12.5
+    high_p: float = 0.8
+    glucose_fine_p: float = 0.5
+    tier_a_p: float = 0.8
+    tier_a_pairs: int = 4
+    tier_a_span_days: int = 1095
+    tier_a_without_one_p: float = 0.5
+    tier_b_p: float = 0.5
+    tier_c_p: float = 0.3
+    glucose_limit: float = 100.0
+    glucose_rising_p: float = 0.9
+    insulin_flat_p: float = 0.5
+
+
+RULE = Rule(
+    version="status-1",
+    reviewed=date(2026, 11, 22),
+    next_review=date(2027, 11, 22),
+    citation=(
+        "Tiers and probabilities: simulation, design.md section 5. Upper limit of fasting insulin "
+        "12.5 u[IU]/mL: Tohidi 2014, PMID 24530467 (2.11-12.49). Fasting glucose below 100 mg/dL: "
+        "ADA. Pairs, span and age of data: judgement."
+    ),
+)
+"""The rule in force."""
+
+STATUSES: dict[str, str] = {
+    "climbing": "Fasting insulin climbs while glucose looks fine.",
+    "high_stable": "Fasting insulin is high and steady while glucose looks fine.",
+    "high_and_climbing": "Fasting insulin is high and climbs on while glucose looks fine.",
+    "decompensating": "Insulin was high or climbing; now glucose rises and insulin no longer does.",
+    "not_flagged": "The rule does not hold on these draws. This is not a finding of health.",
+    "unresolved": "Not evaluated: too few, too close or too old draws.",
+    "excluded": "Not evaluated: the rule does not apply to this person.",
+}
+"""Every status in a sentence for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class CohortDefinition:
+    """A cohort: the statuses, and the tiers where they matter, that make a member."""
+
+    name: str
+    version: str
+    sentence: str
+    statuses: tuple[str, ...]
+    tiers: tuple[str, ...] = ()
+
+
+COHORTS: tuple[CohortDefinition, ...] = (
+    CohortDefinition(
+        "climbing_unseen",
+        "1",
+        "Insulin likely climbs while glucose looks fine (tier A or B).",
+        ("climbing", "high_and_climbing"),
+        ("A", "B"),
+    ),
+    CohortDefinition(
+        "climbing_repeat",
+        "1",
+        "Insulin may climb while glucose looks fine: repeat the fasting draw (tier C).",
+        ("climbing", "high_and_climbing"),
+        ("C",),
+    ),
+    CohortDefinition(
+        "high_stable", "1", STATUSES["high_stable"], ("high_stable", "high_and_climbing")
+    ),
+    CohortDefinition("decompensating", "1", STATUSES["decompensating"], ("decompensating",)),
+)
+"""The cohorts in force."""

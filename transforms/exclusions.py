@@ -1,0 +1,51 @@
+"""Exclusions: who the rule leaves out and when, and which days' draws it does not use.
+
+Applies the records of :mod:`transforms.catalog.exclusions` to standing conditions and
+medications. A start that is not stated counts from the beginning of the record.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import polars as pl
+
+from transforms.catalog.exclusions import EXCLUSIONS, Exclusion, matches
+
+SPAN = {"patient_id": pl.String, "name": pl.String, "from_on": pl.Date, "to_on": pl.Date}
+
+
+def barred_days(conditions: pl.LazyFrame, medications: pl.LazyFrame) -> pl.LazyFrame:
+    """Days on which a patient's draws are not used: ``patient_id``, ``name``, ``from_on``
+    (null: always), ``to_on`` (null: still)."""
+    return _spans("draw", conditions, medications)
+
+
+def excluded_spans(conditions: pl.LazyFrame, medications: pl.LazyFrame) -> pl.LazyFrame:
+    """Days on which the rule does not apply to a patient; same columns."""
+    return _spans("patient", conditions, medications)
+
+
+def _spans(
+    effect: Literal["draw", "patient"], conditions: pl.LazyFrame, medications: pl.LazyFrame
+) -> pl.LazyFrame:
+    tables = {"condition": conditions, "medication": medications}
+    found = [
+        _matching(item, tables[item.table]) for item in EXCLUSIONS if item.effect == effect
+    ]
+    return pl.concat([pl.LazyFrame(schema=SPAN), *found])
+
+
+def _matching(item: Exclusion, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """The days on which ``item`` holds. Without ``after_days`` it holds for ever."""
+    ends = (
+        pl.lit(None, dtype=pl.Date)
+        if item.after_days is None
+        else pl.col("end_on") + pl.duration(days=item.after_days)
+    )
+    return rows.filter(matches(item)).select(
+        "patient_id",
+        name=pl.lit(item.name),
+        from_on=(pl.col("start_on") - pl.duration(days=item.before_days)).cast(pl.Date),
+        to_on=ends.cast(pl.Date),
+    )
