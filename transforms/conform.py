@@ -7,8 +7,8 @@ decided here: a text that cannot be understood leaves a null beside its source t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 import polars as pl
@@ -31,6 +31,7 @@ class Arrival:
     time_zone: str = "UTC"
     time_formats: Sequence[str] = ("iso",)
     decimal: str = "."
+    codes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def known_at(self) -> datetime:
@@ -58,7 +59,7 @@ def observations(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
     """Results and vital signs: analyte, canonical value, times, fasting, status."""
     value = pl.col("source_value")
     return (
-        _coded(rows)
+        _coded(rows, arrival.codes)
         .with_columns(
             number=number(value, arrival.decimal),
             comparator=pl.coalesce(
@@ -75,7 +76,7 @@ def observations(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
             unit=pl.when(pl.col("value").is_not_null()).then(pl.col("canonical_unit")),
             is_withdrawal=pl.col("status").is_in(words.WITHDRAWALS),
         )
-        .drop("folded_unit", "factor", "offset", "canonical_unit")
+        .drop("folded_unit", "factor", "offset", "canonical_unit", "coded", "system")
     )
 
 
@@ -130,12 +131,20 @@ _CONFORM = {
 }
 
 
-def _coded(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Adds analyte, timing, property, limits, UCUM unit and the factor to the canonical unit."""
-    keys = ["code_system", "source_code"]
+def _coded(rows: pl.LazyFrame, codes: Mapping[str, str]) -> pl.LazyFrame:
+    """Adds analyte, timing, property, limits, UCUM unit and the factor to the canonical unit.
+
+    The source's own codes are looked up as the LOINC codes they are mapped to.
+    """
+    code, is_mapped = pl.col("source_code"), pl.col("source_code").is_in(list(codes))
+    meaning = analytes.code_frame().lazy().rename({"code_system": "system", "source_code": "coded"})
     return (
         _with_ucum(rows)
-        .join(analytes.code_frame().lazy(), on=keys, how="left", maintain_order="left")
+        .with_columns(
+            coded=code.replace(dict(codes)) if codes else code,
+            system=pl.when(is_mapped).then(pl.lit("loinc")).otherwise("code_system"),
+        )
+        .join(meaning, on=["system", "coded"], how="left", maintain_order="left")
         .join(analytes.limit_frame().lazy(), on="analyte", how="left", maintain_order="left")
         .join(
             units.factor_frame().lazy(), on=["analyte", "ucum"], how="left", maintain_order="left"

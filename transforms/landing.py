@@ -90,7 +90,8 @@ class Source:
 
     ``time_zone`` is the IANA zone of local times without offset. ``options`` are the reader's
     own settings (the ``table`` mapping, for one). ``patients`` maps a file's stem or device
-    serial to a patient, for device files that do not say whose they are.
+    serial to a patient, for device files that do not say whose they are. ``codes`` maps the
+    source's own codes to LOINC.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Source:
     time_zone: str = "UTC"
     options: Mapping[str, object] = field(default_factory=dict)
     patients: Mapping[str, str] = field(default_factory=dict)
+    codes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ class Reading:
     a column the reader leaves out is null. ``rejects`` has the columns of :data:`REJECTS`.
     ``rows_in`` counts the file's rows *independently* of both, so that the reconciliation can
     fail. ``time_formats`` are tried in order on every ``source_*_at`` text: ``iso`` or a chrono
-    format. ``notes`` are remarks for people (an extra column that was ignored).
+    format. ``notes`` are remarks for people (an extra column that was ignored). ``lines`` is the
+    clean text whose lines are the rows, from which the quarantine quotes.
     """
 
     tables: Mapping[str, pl.LazyFrame]
@@ -152,6 +155,7 @@ class Reading:
     time_formats: tuple[str, ...] = ISO
     decimal: str = "."
     notes: tuple[str, ...] = ()
+    lines: Path | None = None
 
 
 def no_rejects() -> pl.LazyFrame:

@@ -106,7 +106,9 @@ def without_each(
         .collect()
     )
     p = _climbing_unseen(_to_sums(frame), noise, prior)
-    return frame.select("patient_id", dropped_on="drawn_on").with_columns(p_climbing_unseen=p).lazy()
+    return (
+        frame.select("patient_id", dropped_on="drawn_on").with_columns(p_climbing_unseen=p).lazy()
+    )
 
 
 def with_next(

@@ -1,6 +1,6 @@
-"""Who, and which draws, the status rule leaves out: conditions, medications, age.
+"""Who, and which draws, the status rule leaves out, by conditions and medications.
 
-Not here on purpose: GLP-1 agonists and tirzepatide (a stratum of their own, shown, not left out);
+Age is the rule's own. Not here on purpose: GLP-1 agonists and tirzepatide (a stratum of their own, shown, not left out);
 acute illness, surgery and weight change (notes beside a draw); thiazides, niacin, protease
 inhibitors and tacrolimus (too common or too rare for a blanket rule: judgement). All windows are
 judgement.
@@ -16,9 +16,6 @@ from typing import Literal
 import polars as pl
 
 from transforms.catalog.words import folded_words
-
-MINIMUM_AGE_YEARS = 20
-"""Younger patients are excluded: puberty raises insulin and peaks at about 12-14 years."""
 
 REVIEWED = date(2026, 11, 22)
 NEXT_REVIEW = date(2027, 11, 22)
@@ -191,8 +188,8 @@ CONDITIONS: tuple[Exclusion, ...] = (
             "chronic kidney disease stage 3b|chronic kidney disease stage 4"
             "|chronic kidney disease stage 5|chronic kidney disease stage iv"
             "|chronic kidney disease stage v|ckd stage 3b|ckd stage 4|ckd stage 5"
-            "|ckd 3b|ckd 4|ckd 5|ckd g3b|ckd g4|ckd g5|end stage renal|end stage kidney|esrd|eskd|haemodialysis"
-            "|hemodialysis|peritoneal dialysis|dependence on renal dialysis"
+            "|ckd 3b|ckd 4|ckd 5|ckd g3b|ckd g4|ckd g5|end stage renal|end stage kidney|esrd|eskd"
+            "|haemodialysis|hemodialysis|peritoneal dialysis|dependence on renal dialysis"
         ),
         not_words=NOBODY,
     ),
@@ -405,8 +402,8 @@ MEDICATIONS: tuple[Exclusion, ...] = (
             "|cortisone|deflazacort|triamcinolon|medrol|decadron|deltasone|meprednison"
         ),
         not_words=_listed(
-            "topical|cream|ointment|lotion|shampoo|foam|nasal|inhal|ophthalmic|eye drop|otic|ear drop"
-            "|intravitreal|rectal|enema|suppositor|mouthwash|oral paste|transdermal"
+            "topical|cream|ointment|lotion|shampoo|foam|nasal|inhal|ophthalmic|eye drop|otic"
+            "|ear drop|intravitreal|rectal|enema|suppositor|mouthwash|oral paste|transdermal"
         ),
         after_days=42,
     ),

@@ -92,7 +92,8 @@ def read(opened: Opened) -> Reading:
         UnreadableError: the name begins with no known kind, or the header cannot be read.
     """
     kind = _kind(opened.name)
-    table = delimited(text(opened))
+    clean = text(opened)
+    table = delimited(clean)
     missing = table.missing(kind.required)
     if missing:
         return _refused(table, missing)
@@ -101,6 +102,7 @@ def read(opened: Opened) -> Reading:
         tables={kind.table: _landed(kind, table)},
         rejects=table.rejects,
         rows_in=table.rows_in,
+        lines=clean.path,
         notes=(f"columns not used: {', '.join(extra)}",) if extra else (),
     )
 

@@ -1,7 +1,7 @@
 """FHIR R4: NDJSON (bulk export), a single resource, or a Bundle of any type.
 
-Lines are decoded by Polars a batch at a time into an explicit shape, inside the streaming engine;
-a Bundle's entries become such lines first, so there is one way from resource to row.
+Lines are decoded by Polars, a span of the file at a time, into an explicit shape; a Bundle's
+entries become such lines first, so there is one way from resource to row.
 
 Measured reasons for the care around ``json_decode``: it joins the lines of a batch into one array,
 so one bad line fails the batch, and half a line may close with the next or one line count for two
@@ -13,7 +13,9 @@ from __future__ import annotations
 import mmap
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -40,6 +42,8 @@ ROWS: Final = pl.Schema(
 once, whatever it mixes."""
 
 ENTRIES_AT_ONCE = 20_000
+SPAN = 1 << 24
+MAX_WORKERS = 4
 SUSPECT = r"\\u(?:[dD][89a-fA-F]|0000)|\x00"
 NUL = r"(?:^|[^\\])(?:\\\\)*\\u0000|\x00"
 BUNDLE_INSIDE = "json_broken:a Bundle inside a line or entry"
@@ -62,7 +66,7 @@ def read(opened: Opened) -> Reading:
     try:
         document = _document(clean, filled, count)
         if document is None:
-            return _lines_read(clean, filled, opened, count)
+            return _lines_read(clean, opened.scratch, count)
         return _entries_read(document)
     except pl.exceptions.PanicException:
         raise UnreadableError("reader_failed", "while decoding JSON") from None
@@ -111,14 +115,58 @@ def _has_resource_line(filled: pl.LazyFrame) -> bool:
 # ---------------------------------------------------------------- from a file to rows
 
 
-def _lines_read(clean: Text, filled: pl.LazyFrame, opened: Opened, count: int) -> Reading:
-    target = opened.scratch / "fhir.arrow"
-    undecodable = sorted(clean.undecodable)
-    filled.map_batches(
-        partial(_rows, undecodable=undecodable), schema=ROWS, streamable=True
-    ).sink_ipc(target, compression="lz4")
-    rows = pl.scan_ipc(target).with_columns(source_row=pl.lit(None, pl.String))
-    return _reading(rows, count)
+def _lines_read(clean: Text, scratch: Path, count: int) -> Reading:
+    """NDJSON, a span of lines at a time on every core, each span kept as rows in ``scratch``."""
+
+    def kept(span: _Span) -> Path:
+        target = scratch / f"fhir-{span.before:012d}.arrow"
+        _rows(span.lines(clean.path), sorted(clean.undecodable)).write_ipc(
+            target, compression="lz4"
+        )
+        return target
+
+    with ThreadPoolExecutor(min(pl.thread_pool_size(), MAX_WORKERS)) as pool:
+        targets = list(pool.map(kept, _spans(clean.path)))
+    return _reading(pl.scan_ipc(targets).with_columns(source_row=pl.lit(None, pl.String)), count)
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Whole lines of a file: the number of lines before them, the first byte, the bytes."""
+
+    before: int
+    start: int
+    size: int
+
+    def lines(self, path: Path) -> pl.DataFrame:
+        with path.open("rb") as stream:
+            stream.seek(self.start)
+            block = stream.read(self.size)
+        found = pl.scan_lines(
+            block, name="text", row_index_name="line", row_index_offset=self.before + 1
+        )
+        stripped = pl.col("text").fill_null("").str.strip_chars()
+        return (
+            found.select(pl.col("line").cast(pl.Int64), stripped)
+            .filter(pl.col("text") != "")
+            .collect()
+        )
+
+
+def _spans(path: Path) -> Iterator[_Span]:
+    """The file cut at line ends.
+
+    The engine's own batches hold some hundred lines and cost more to hand over than to decode.
+    """
+    before = start = position = 0
+    with path.open("rb") as stream:
+        while block := stream.read(SPAN):
+            if end := block.rfind(b"\n") + 1:
+                yield _Span(before, start, position + end - start)
+                before, start = before + block.count(b"\n"), position + end
+            position += len(block)
+    if start < position:
+        yield _Span(before, start, position - start)
 
 
 def _entries_read(document: Json) -> Reading:
@@ -248,7 +296,7 @@ def _dumped(value: object) -> str | None:
 
 def _rows(lines: pl.DataFrame, undecodable: Sequence[int] = ()) -> pl.DataFrame:
     """A batch of lines (``line``, ``text``) as :data:`ROWS`, in order."""
-    rejects, sound = _screened(lines.with_columns(pl.col("text").str.strip_chars()), undecodable)
+    rejects, sound = _screened(lines, undecodable)
     found = [rejects]
     for kind, resources in _resources_by_type(sound):
         if kind in ROWS_OF:

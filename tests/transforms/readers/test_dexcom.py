@@ -46,6 +46,13 @@ ROWS = (
     "13,2020-02-13T18:05:00,EGV,,,,iPhone G6,,,,,,12001,8XXX1\n"
 )
 SMALL = HEADER + PREAMBLE + ROWS
+SMALLEST = (
+    "Timestamp (,Event Type,,Patient Info,Device Info,Source Device ID,Glucose Value (mg/dL),\n"
+    ",FirstName,,Ada,,,,\n"
+    ",Device,,,Dexcom G6,iPhone,,\n"
+    "2020-02-13T17:50:00,EGV,,,,iPhone,108,\n"
+    "2020-02-13T17:55:00,EGV,,,,iPhone,Low,\n"
+)
 
 
 def opened(
@@ -175,9 +182,9 @@ def test_everything_but_sensor_readings_is_set_aside_by_its_event_type(tmp_path:
 
 
 def test_nothing_of_a_persons_name_is_kept(tmp_path: Path) -> None:
-    whole = read(opened(tmp_path, SMALL))
-    cut = read(opened(tmp_path, (HEADER + PREAMBLE).replace("Lovelace,", "Lovelace")))
-    for _, rejects in (checked(whole), checked(cut)):
+    misfit = SMALL.replace("Lovelace,", "Lovelace").replace("1990-01-01T00:00:00,", "1990-01-01,,")
+    for content in (SMALL, misfit, (HEADER + PREAMBLE).rstrip("\n")):
+        _, rejects = checked(read(opened(tmp_path, content)))
         kept = rejects.select(pl.concat_str("reason", "source_row")).to_series().str.join("").item()
         assert not any(word in kept for word in ("Ada", "Lovelace", "MRN-7", "1990"))
 
@@ -198,7 +205,7 @@ def test_a_row_with_a_time_keeps_its_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "mark",
-    ["\ufeff", '\ufeff"\u00ef\u00bb\u00bf""""Index"""",'],
+    ["\ufeff", '\ufeff"\u00ef\u00bb\u00bf""""Index""""",'],
     ids=["byte order mark", "doubly encoded byte order mark in a quoted cell"],
 )
 def test_the_header_is_found_behind_a_byte_order_mark(tmp_path: Path, mark: str) -> None:
@@ -214,20 +221,26 @@ def test_windows_line_ends_read_alike(tmp_path: Path) -> None:
 
 LOCAL = {
     "German": (
-        "Index;Zeitstempel (JJJJ-MM-TTThh:mm:ss);Ereignistyp;Ereignisuntertyp;Patienteninfo;"
-        "Geräteinfo;Quellgeräte-ID;Glukosewert (mmol/l)\n",
+        (
+            "Index;Zeitstempel (JJJJ-MM-TTThh:mm:ss);Ereignistyp;Ereignisuntertyp;Patienteninfo;"
+            "Geräteinfo;Quellgeräte-ID;Glukosewert (mmol/l)\n"
+        ),
         "EGV",
         ("Niedrig", "<2,2"),
     ),
     "Spanish": (
-        "Índice;Marca temporal (AAAA-MM-DDThh:mm:ss);Tipo de evento;a;b;c;d;"
-        "Nivel de glucosa (mmol/L)\n",
+        (
+            "Índice;Marca temporal (AAAA-MM-DDThh:mm:ss);Tipo de evento;a;b;c;d;"
+            "Nivel de glucosa (mmol/L)\n"
+        ),
         "Niveles estimados de glucosa",
         ("6,1", "6,1"),
     ),
     "Italian": (
-        "Indice;Data e ora (AAAA-MM-GGThh:mm:ss);Tipo di evento;Sottotipo di evento;b;c;d;"
-        "Valore del glucosio (mmol/L)\n",
+        (
+            "Indice;Data e ora (AAAA-MM-GGThh:mm:ss);Tipo di evento;Sottotipo di evento;b;c;d;"
+            "Valore del glucosio (mmol/L)\n"
+        ),
         "EGV",
         ("Basso", "<2,2"),
     ),
@@ -332,22 +345,21 @@ def test_a_header_alone_is_an_empty_export(tmp_path: Path) -> None:
 
 
 def test_a_file_cut_at_any_byte_never_yields_a_value_that_was_not_sent(tmp_path: Path) -> None:
-    whole = SMALL.encode()
+    whole = SMALLEST.encode()
     sent = set(checked(read(opened(tmp_path, whole)))[0].iter_rows())
+    assert len(sent) == 2
     for end in range(len(whole)):
         cut = outcome(tmp_path, whole[:end])
         if isinstance(cut, Reading):
-            got = cut.tables["sample"].collect()
-            assert {row[:5] + row[6:] for row in got.rows()} <= {r[:5] + r[6:] for r in sent}
+            assert set(cut.tables["sample"].collect().iter_rows()) <= sent
 
 
 def test_a_flipped_bit_never_breaks_the_account(tmp_path: Path) -> None:
-    whole = SMALL.encode()
-    for at in range(0, len(whole), 5):
-        for bit in (1, 64, 128):
-            flipped = bytearray(whole)
-            flipped[at] ^= bit
-            outcome(tmp_path, bytes(flipped))
+    whole = SMALLEST.encode()
+    for at in range(0, len(whole), 2):
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << (at // 2 % 8)
+        outcome(tmp_path, bytes(flipped))
 
 
 def test_bytes_of_another_encoding_reject_their_row_alone(tmp_path: Path) -> None:

@@ -327,10 +327,9 @@ def test_a_file_cut_at_any_byte_never_yields_a_value_that_was_not_sent(tmp_path:
 def test_a_flipped_bit_never_breaks_the_account(tmp_path: Path) -> None:
     whole = SMALL.encode()
     for at in range(0, len(whole), 3):
-        for bit in (1, 64, 128):
-            flipped = bytearray(whole)
-            flipped[at] ^= bit
-            outcome(tmp_path, bytes(flipped))
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << (at // 3 % 8)
+        outcome(tmp_path, bytes(flipped))
 
 
 def test_a_nul_byte_rejects_its_row_alone(tmp_path: Path) -> None:

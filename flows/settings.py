@@ -1,0 +1,280 @@
+"""Settings: ``undertow.toml`` and the environment, checked as one; mistakes are named.
+
+Secrets come only by environment (``UNDERTOW_MAIL__PASSWORD``) or from a file that nobody else can
+read (``mail.password_file``).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from transforms.landing import Source
+from transforms.readers import reader_names
+
+
+class SettingsError(Exception):
+    """One or more settings are wrong; every one is named, with what is allowed."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Site(_Part):
+    """The clinic: its name for pages and mails, and the zone of its calendar."""
+
+    name: str = "the clinic"
+    time_zone: str = "UTC"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        return _zone(value)
+
+
+class Inbox(_Part):
+    """How long a file must lie still before it is taken."""
+
+    settle_seconds: float = Field(default=1.0, ge=0)
+
+
+class SourceSettings(_Part):
+    """One source: its reader and what its files leave unsaid."""
+
+    reader: str = ""
+    time_zone: str = ""
+    patients: dict[str, str] = {}
+    codes: dict[str, str] = {}
+    options: dict[str, Any] = {}
+    table: dict[str, Any] = {}
+
+    @field_validator("reader")
+    @classmethod
+    def _is_reader(cls, value: str) -> str:
+        if value and value not in reader_names():
+            raise ValueError(f"one of {', '.join(reader_names())}")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        return _zone(value) if value else value
+
+
+class Mail(_Part):
+    """Where mails go. Without a host they are written to ``mail/`` as .eml files."""
+
+    host: str = ""
+    port: int = Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "relay"] = "starttls"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    sender: str = "undertow@localhost"
+    care_team: tuple[str, ...] = ("care-team@localhost",)
+    operators: tuple[str, ...] = ("operator@localhost",)
+    detail: Literal["none", "full"] = "none"
+
+    @field_validator("sender", "care_team", "operators")
+    @classmethod
+    def _are_addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for address in (value,) if isinstance(value, str) else value:
+            if "@" not in address or any(c.isspace() or c in ",;<>" for c in address):
+                raise ValueError("a plain address such as nurse@clinic.example")
+        return value
+
+
+class Schedule(_Part):
+    """When ``undertow serve`` runs the night; UTC by default, since local clocks jump."""
+
+    cron: str = "0 5 * * *"
+    time_zone: str = "UTC"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        return _zone(value)
+
+
+class Limits(_Part):
+    """What one file may unpack to, and what the engine may use."""
+
+    unpacked_bytes: int = Field(default=20_000_000_000, ge=1)
+    unpack_ratio: int = Field(default=300, ge=1)
+    memory: str = ""
+    threads: int = Field(default=0, ge=0)
+
+
+class Publish(_Part):
+    """How many published versions are kept."""
+
+    keep: int = Field(default=14, ge=1)
+
+
+class Settings(BaseSettings):
+    """All settings; each has a default, so an empty ``undertow.toml`` is a working one."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", env_prefix="UNDERTOW_", env_nested_delimiter="__"
+    )
+
+    site: Site = Site()
+    inbox: Inbox = Inbox()
+    sources: dict[str, SourceSettings] = {}
+    mail: Mail = Mail()
+    schedule: Schedule = Schedule()
+    limits: Limits = Limits()
+    publish: Publish = Publish()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 the library's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment over the file, nothing else."""
+        return (env_settings, init_settings)
+
+    def source(self, name: str) -> Source | None:
+        """The source of inbox folder ``name``; None when no reader is set and none has its name."""
+        given = self.sources.get(name, SourceSettings())
+        reader = given.reader or (name if name in reader_names() else "")
+        if not reader:
+            return None
+        return Source(
+            name=name,
+            reader=reader,
+            time_zone=given.time_zone or self.site.time_zone,
+            options=given.table or given.options,
+            patients=given.patients,
+            codes=given.codes,
+        )
+
+    def mail_password(self) -> str:
+        """The password, from the environment or the private file."""
+        if self.mail.password_file is None:
+            return self.mail.password.get_secret_value()
+        if self.mail.password_file.stat().st_mode & 0o077:
+            raise SettingsError("mail.password_file: others may read it; chmod 600 it")
+        return self.mail.password_file.read_text(encoding="utf-8").strip()
+
+
+def load(file: Path) -> Settings:
+    """The settings of one home.
+
+    Raises:
+        SettingsError: naming every wrong key, its value and what is allowed.
+    """
+    try:
+        given = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file.name}: {error}") from error
+    if "password" in given.get("mail", {}):
+        raise SettingsError("mail.password: not in the file; use UNDERTOW_MAIL__PASSWORD or mail.password_file")
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_said(item) for item in error.errors())) from None
+    _check_tables(settings)
+    return settings
+
+
+def _check_tables(settings: Settings) -> None:
+    from transforms.readers.table import mapping
+
+    for name, source in settings.sources.items():
+        if source.reader == "table":
+            try:
+                mapping(source.table)
+            except ValueError as error:
+                raise SettingsError(f"sources.{name}.table.{error}") from None
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError("an IANA time zone such as Europe/Rome or UTC") from None
+    return value
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    """One pydantic error as: key, what is wrong with the value, what is allowed."""
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        near = get_close_matches(str(error["loc"][-1]), _keys(error["loc"][:-1]), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"{key}: no such setting{hint} (allowed: {', '.join(_keys(error['loc'][:-1]))})"
+    shown = "***" if "password" in key else repr(error["input"])
+    allowed = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"{key}: {shown} is not allowed; expected {allowed}"
+
+
+def _keys(place: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in place:
+        field = model.model_fields.get(str(part))
+        kind = field.annotation if field else SourceSettings
+        model = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else SourceSettings
+    return list(model.model_fields)
+
+
+TEMPLATE = '''\
+# Undertow's settings. Everything has a default; uncomment what you change.
+# Secrets never stand here: set UNDERTOW_MAIL__PASSWORD, or mail.password_file (mode 600).
+
+[site]
+# name = "Metabolic clinic"
+# time_zone = "Europe/Rome"        # the zone of the business date and of local times in files
+
+# A folder below inbox/ is a source. These names need no settings:
+#   {readers}
+# Any other name needs its reader:
+# [sources.city_lab]
+# reader = "clinic_csv"
+# time_zone = "Europe/Rome"
+# codes = {{ "INS-F" = "27873-9" }}  # the lab's own codes -> LOINC
+# [sources.my_export]
+# reader = "table"                 # any delimited or Excel file, see docs/table.md
+# [sources.my_export.table]
+# delimiter = ";"
+# shape = "long"
+
+[mail]
+# host = "smtp.clinic.example"     # without a host, mails are written to mail/ as .eml files
+# port = 587
+# security = "starttls"            # starttls, tls, or relay (a relay on this machine)
+# username = "undertow"
+# sender = "undertow@clinic.example"
+# care_team = ["nurse@clinic.example"]
+# operators = ["it@clinic.example"]
+# detail = "none"                  # "full" puts patient ids and numbers into mails: only with TLS
+
+[schedule]
+# cron = "0 5 * * *"
+# time_zone = "UTC"
+
+[limits]
+# unpacked_bytes = 20000000000
+# memory = "6GB"
+
+[publish]
+# keep = 14                        # published nights kept
+'''
+
+
+def template() -> str:
+    """The commented settings file of a new home."""
+    return TEMPLATE.format(readers=" ".join(name for name in reader_names() if name != "table"))
