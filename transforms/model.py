@@ -253,30 +253,45 @@ def _truncation(limit: Floats) -> tuple[Floats, Floats]:
 
 
 def quantile(share: float, weight: Floats, mean: Floats, sd: Floats) -> Floats:
-    """The quantile (N,) of mixtures of normals, all arguments (K, N), to 1e-9 in probability.
+    """The quantile (N,) of mixtures of normals, all arguments (K, N), to 1e-6 in probability.
 
-    Newton's method, kept inside a bracket: the answer lies between the components' own quantiles.
+    Newton's method on the probit scale, where a mixture is nearly a straight line; kept inside a
+    bracket, since the answer lies between the components' own quantiles.
     """
     own = mean + ndtri(share) * sd
     low, high = own.min(0), own.max(0)
-    x = np.einsum("kn,kn->n", weight, own)
+    centre = np.einsum("kn,kn->n", weight, mean)
+    spread = np.einsum("kn,kn->n", weight, sd**2 + (mean - centre) ** 2)
+    x: Floats = np.clip(centre + ndtri(share) * np.sqrt(spread), low, high)
     open_ = np.arange(x.size)
     for _ in range(100):
         z = (x[open_] - mean) / sd
-        excess = np.einsum("kn,kn->n", weight, ndtr(z)) - share
-        unmet = np.abs(excess) > 1e-9
+        reached = np.einsum("kn,kn->n", weight, ndtr(z))
+        unmet = np.abs(reached - share) > 1e-6
         if not unmet.any():
             break
-        open_, z, excess = open_[unmet], z[:, unmet], excess[unmet]
-        weight, mean, sd = weight[:, unmet], mean[:, unmet], sd[:, unmet]
-        density = np.einsum("kn,kn->n", weight / sd, np.exp(-0.5 * z * z)) / np.sqrt(2 * np.pi)
-        over = excess > 0
-        high[open_[over]] = x[open_[over]]
-        low[open_[~over]] = x[open_[~over]]
-        step = x[open_] - excess / np.maximum(density, 1e-300)
-        inside = (step > low[open_]) & (step < high[open_])
-        x[open_] = np.where(inside, step, 0.5 * (low[open_] + high[open_]))
+        if unmet.mean() < 0.7:
+            open_, z, reached = open_[unmet], z[:, unmet], reached[unmet]
+            weight, mean, sd = weight[:, unmet], mean[:, unmet], sd[:, unmet]
+        density = np.einsum("kn,kn->n", weight / sd, np.exp(-0.5 * z * z))
+        at, over = x[open_], reached > share
+        high[open_] = np.where(over, at, high[open_])
+        low[open_] = np.where(over, low[open_], at)
+        x[open_] = _stepped(at, reached, share, density, low[open_], high[open_])
     return x
+
+
+def _stepped(
+    x: Floats, reached: Floats, share: float, density: Floats, low: Floats, high: Floats
+) -> Floats:
+    """A Newton step on the probit scale, or the middle of the bracket where it leaves that.
+
+    ``density`` lacks the factor 1/sqrt(2 pi), as does the normal density it is divided into.
+    """
+    probit = ndtri(np.clip(reached, 1e-300, 1 - 1e-16))
+    slope = np.maximum(density, 1e-300) * np.exp(np.minimum(0.5 * probit**2, 700))
+    step = x - (probit - ndtri(share)) / slope
+    return np.where((step > low) & (step < high), step, 0.5 * (low + high))
 
 
 @dataclass(frozen=True, slots=True)

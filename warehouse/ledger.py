@@ -16,7 +16,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS file (
     file_id INTEGER PRIMARY KEY, source TEXT NOT NULL, name TEXT NOT NULL, patient_id TEXT,
     sha256 TEXT NOT NULL, size INTEGER NOT NULL, known_on TEXT NOT NULL,
-    landed_at TEXT) STRICT;
+    CHECK (size >= 0)) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS file_once ON file (source, coalesce(patient_id, ''), sha256);
 CREATE TABLE IF NOT EXISTS seen (
     path TEXT PRIMARY KEY, size INTEGER NOT NULL, modified_ns INTEGER NOT NULL) STRICT;
@@ -83,6 +83,10 @@ class Ledger:
         """Whether this very file was looked at before and has not changed since."""
         found = self.rows("SELECT size, modified_ns FROM seen WHERE path = ?", [path])
         return bool(found) and tuple(found[0]) == (size, modified_ns)
+
+    def see(self, path: str, size: int, modified_ns: int) -> None:
+        """Remember that this very file was looked at."""
+        self.write("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", [path, size, modified_ns])
 
     def add_file(self, row: Mapping[str, object]) -> bool:
         """Note a landed file; False when the same bytes of that source are known already."""

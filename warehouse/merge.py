@@ -50,6 +50,7 @@ def _merge(con: duckdb.DuckDBPyConnection, table: History) -> int:
         "CREATE OR REPLACE TEMP TABLE busy AS SELECT kh FROM version GROUP BY kh HAVING count(*) > 1"
     )
     con.execute("INSERT INTO staging.touched SELECT DISTINCT file_id FROM version")
+    con.execute("INSERT INTO staging.displaced SELECT DISTINCT patient_id FROM version")
     _settle(con, table, names)
     con.execute(
         f"INSERT INTO staging.duplicate SELECT file_id, line, part, '{table.name}' "

@@ -70,6 +70,7 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         "table_name VARCHAR, reasons VARCHAR[], source_row VARCHAR)"
     )
     con.execute("CREATE OR REPLACE TABLE staging.touched (file_id INTEGER)")
+    con.execute("CREATE OR REPLACE TABLE staging.displaced (patient_id VARCHAR)")
     con.execute(
         "CREATE OR REPLACE TABLE staging.file (file_id INTEGER, source VARCHAR, name VARCHAR, "
         "sha256 VARCHAR, known_at TIMESTAMP, reader VARCHAR, notes VARCHAR, rows_in BIGINT)"

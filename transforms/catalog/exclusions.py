@@ -1,9 +1,8 @@
 """Who, and which draws, the status rule leaves out, by conditions and medications.
 
-Age is the rule's own. Not here on purpose: GLP-1 agonists and tirzepatide (a stratum of their own, shown, not left out);
-acute illness, surgery and weight change (notes beside a draw); thiazides, niacin, protease
-inhibitors and tacrolimus (too common or too rare for a blanket rule: judgement). All windows are
-judgement.
+Age is the rule's own. Not here on purpose: GLP-1 agonists and tirzepatide (a stratum of their
+own, shown, not left out); acute illness, surgery and weight change (notes beside a draw);
+thiazides, niacin, protease inhibitors and tacrolimus. That choice and all windows are judgement.
 """
 
 from __future__ import annotations
@@ -432,7 +431,7 @@ EXCLUSIONS: tuple[Exclusion, ...] = (*CONDITIONS, *MEDICATIONS)
 
 SHAPES = {
     "icd10": r"^[A-Z]\d\d(?:\.?[0-9A-Z]{1,4})?$",
-    "atc": r"^[A-Z]\d\d[A-Z](?:[A-Z](?:[A-Z](?:\d\d)?)?)?$",
+    "atc": r"^[A-Z]\d\d[A-Z](?:[A-Z](?:\d\d)?)?$",
     "snomed": r"^\d{6,18}$",
 }
 """What a code looks like where its system is not told (``clinic_csv`` has no column for it).

@@ -7,6 +7,14 @@ REASONS: dict[str, str] = {
     "file_empty": "The file holds nothing. Ask the source to send it again.",
     "file_unknown": "No patient is known for this device file. Put it into a folder named for the "
     "patient (inbox/<source>/<patient_id>/) or map it in undertow.toml under the source's patients.",
+    "source_unknown": "No reader is set for this folder. Name its reader in undertow.toml under "
+    "[sources.<folder>], then run `undertow quarantine replay`.",
+    "damaged": "The landed copy no longer has the bytes it came with. Restore landed/ from backup, or "
+    "drop the file again.",
+    "rows_unaccounted": "The reader lost count of its rows, so none was taken. Report it; the file "
+    "is kept.",
+    "row_empty": "None of the columns that are mapped holds a value; set aside, nothing to do.",
+    "date_ambiguous": "Two ways to read the file's dates are possible; set date_order for the source.",
     "format_unknown": "The file is not of the format its source is set to read. Check the folder it "
     "was dropped in, or the source's reader in undertow.toml.",
     "compressed_broken": "The compressed file is damaged or ends early. Ask for it again.",
@@ -36,5 +44,5 @@ REASONS: dict[str, str] = {
     "reader_failed": "The reader could not cope with this file. Report it; the file is kept.",
 }
 
-SET_ASIDE = frozenset({"resource_not_used", "record_not_used"})
+SET_ASIDE = frozenset({"resource_not_used", "record_not_used", "row_empty"})
 """Reasons that need nobody: rows counted and kept, not waiting."""

@@ -19,7 +19,7 @@ def _map(**listed: str) -> dict[str, str]:
     return dict(pairs)
 
 
-STATUS: dict[str, str] = _map(
+RESULT_STATUS: dict[str, str] = _map(
     final="f|u|v|final|final result|final results|finalized|finalised|verified|validated|valid"
     "|complete|completed|released|authorised|authorized",
     corrected="c|corrected|correction|corrected result|corrected report",
@@ -39,6 +39,24 @@ STATUS: dict[str, str] = _map(
 another patient says more than a deletion. ``I`` ``O`` ``R`` ``S`` have no final value yet;
 ``U`` makes a preliminary value final; ``V`` confirms a final one; ``N`` and ``X`` have no value.
 """
+
+ENTRY_STATUS: dict[str, str] = _map(
+    final="active|confirmed|stopped|on hold|ended|dispensed|recurrence|relapse|inactive|remission"
+    "|resolved",
+    preliminary="provisional|differential|unconfirmed|draft|intended|preparation|suspected",
+    entered_in_error="refuted",
+    deleted="not taken|do not perform",
+)
+"""What FHIR says of a condition or medication beside the words of a result -> our status.
+
+A refuted diagnosis and a drug never taken count as taken back: nothing may be excluded by them.
+"""
+
+STATUS: dict[str, str] = {**RESULT_STATUS, **ENTRY_STATUS}
+"""Every status word of a result, a condition or a medication -> our status."""
+
+WITHDRAWALS: frozenset[str] = frozenset({"entered_in_error", "deleted", "wrong_patient"})
+"""The statuses that take back what was reported of that patient before."""
 
 FASTING: dict[str, str] = _map(
     yes="y|yes|true|fasting|fasted|fast|was fasting|patient fasting|patient was fasting"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePath
@@ -146,7 +146,7 @@ def read(opened: Opened) -> Reading:
     clean = text(opened, str(opened.source.options.get("encoding", "utf-8")))
     language, header = _language(clean)
     table = delimited(clean, header.separator, header.line, names=header.names)
-    rows = _with_every_role(table.rows)
+    rows = with_roles(table.rows, ENGLISH.columns)
     unit, seen = header.unit("glucose"), _seen(rows, language)
     patient_id = patient(opened, rows, IDENTIFIERS)
     judged = rows.with_columns(verdict=_verdict(language))
@@ -155,6 +155,7 @@ def read(opened: Opened) -> Reading:
         rejects=pl.concat([_nameless(table.rejects), _set_aside(judged)]),
         rows_in=table.rows_in,
         decimal=seen.decimal,
+        lines=clean.path,
     )
 
 
@@ -216,6 +217,15 @@ def filled(name: str) -> pl.Expr:
     return pl.when(stripped != "").then(stripped).alias(name)
 
 
+def with_roles(rows: pl.LazyFrame, roles: Iterable[str]) -> pl.LazyFrame:
+    """``rows`` with every one of ``roles`` as a stripped column, null where the file has none."""
+    given = rows.collect_schema().names()
+    return rows.with_columns(
+        filled(role) if role in given else pl.lit(None, dtype=pl.String).alias(role)
+        for role in roles
+    )
+
+
 def decimal_comma(values: pl.Expr) -> pl.Expr:
     """Whether numbers are written with a comma: some are, and none with a point."""
     return (
@@ -251,14 +261,6 @@ def _roles(language: Language, cells: Sequence[str]) -> Roles | None:
         # The order of Clarity's columns is the same in every language; only names differ.
         roles = {"person": event + 2, "model": event + 3, "source": event + 4, **roles}
     return roles
-
-
-def _with_every_role(rows: pl.LazyFrame) -> pl.LazyFrame:
-    given = rows.collect_schema().names()
-    return rows.with_columns(
-        filled(role) if role in given else pl.lit(None, dtype=pl.String).alias(role)
-        for role in ENGLISH.columns
-    )
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ from transforms.readers.dexcom import (
     Header,
     Roles,
     decimal_comma,
-    filled,
     found_header,
     patient,
     stated_unit,
+    with_roles,
 )
 from transforms.text import Text, text
 
@@ -73,9 +73,7 @@ def read(opened: Opened) -> Reading:
             day first as well as month first.
     """
     clean = text(opened, str(opened.source.options.get("encoding", "utf-8")))
-    header = found_header(clean, _roles)
-    if header is None:
-        raise UnreadableError("format_unknown", "no header of a Libre export in the first lines")
+    header = _header(clean)
     table = delimited(clean, header.separator, header.line, names=header.names)
     rows = _judged(table.rows)
     seen = _seen(rows)
@@ -87,7 +85,15 @@ def read(opened: Opened) -> Reading:
         rows_in=table.rows_in,
         time_formats=formats,
         decimal="," if seen["comma"] else ".",
+        lines=clean.path,
     )
+
+
+def _header(clean: Text) -> Header:
+    header = found_header(clean, _roles)
+    if header is None:
+        raise UnreadableError("format_unknown", "no header of a Libre export in the first lines")
+    return header
 
 
 def _roles(cells: Sequence[str]) -> Roles | None:
@@ -119,19 +125,17 @@ def _unit(header: Header) -> str:
 
 def _judged(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Stripped columns, the glucose of each row and its verdict (see :func:`_verdict`)."""
-    given = rows.collect_schema().names()
-    stripped = rows.with_columns(
-        filled(name) if name in given else pl.lit(None, dtype=pl.String).alias(name)
-        for name in ("time", "type", "historic", "scan", "device", "serial")
-    )
-    # Reports of a clinic were seen with type 1 and the value in the historic column.
-    is_scan = pl.col("type") == SCAN_TYPE
-    glucose = (
-        pl.when(is_scan)
+    roles = ("time", "type", "historic", "scan", "device", "serial")
+    return with_roles(rows, roles).with_columns(glucose=_glucose()).with_columns(verdict=_verdict())
+
+
+def _glucose() -> pl.Expr:
+    """The column of the row's type, else the other: a clinic's report had scans as historic."""
+    return (
+        pl.when(pl.col("type") == SCAN_TYPE)
         .then(pl.coalesce("scan", "historic"))
         .otherwise(pl.coalesce("historic", "scan"))
     )
-    return stripped.with_columns(glucose=glucose).with_columns(verdict=_verdict())
 
 
 def _verdict() -> pl.Expr:
@@ -232,16 +236,19 @@ def _preamble_order(clean: Text, header_line: int) -> str | None:
 
 
 def _time_formats(seen: Mapping[str, int], order: str) -> tuple[str, ...]:
-    """The chrono formats of the file's times, one date order and at most two clocks."""
+    """The chrono formats of the file's times: one order of dates, at most two clocks."""
     mark = max("-/.", key=lambda mark: seen[mark])
     is_half_day = 2 * seen["half"] > seen["dates"]
     if order == "ymd" and mark == "-" and not is_half_day:
         return ISO
     year = "%Y" if order == "ymd" or 2 * seen["long_year"] >= seen["dates"] else "%y"
     parts = {"ymd": (year, "%m", "%d"), "dmy": ("%d", "%m", year), "mdy": ("%m", "%d", year)}
-    clock, suffix = ("%I:%M", " %p") if is_half_day else ("%H:%M", "")
-    seconds = [
-        *([""] if seen["seconds"] < seen["dates"] else []),
-        *([":%S"] if seen["seconds"] else []),
-    ]
-    return tuple(f"{mark.join(parts[order])} {clock}{second}{suffix}" for second in seconds)
+    return tuple(
+        f"{mark.join(parts[order])} {clock}" for clock in _clocks(seen, is_half_day=is_half_day)
+    )
+
+
+def _clocks(seen: Mapping[str, int], *, is_half_day: bool) -> list[str]:
+    hours, suffix = ("%I:%M", " %p") if is_half_day else ("%H:%M", "")
+    seconds = {"": seen["seconds"] < seen["dates"], ":%S": seen["seconds"] > 0}
+    return [f"{hours}{second}{suffix}" for second, is_seen in seconds.items() if is_seen]

@@ -5,10 +5,10 @@ one of seven courses (:data:`COURSES`), visits 2 to 10 times (sooner after a hig
 draw carries biological and analytical noise, slow wander, a platform effect, treatment, and now and
 then a contamination. Numbers are those of the detection reference, section 3, whose literature is
 Widjaja 1999 and Poon 2018 (variation), Manley 2007 (platforms), O'Rahilly 1987 (haemolysis),
-Salpeter 2008 (metformin), Tabak 2009 (course of glucose). What that page leaves open is chosen here:
+Salpeter 2008 (metformin), Tabak 2009 (course of glucose). Chosen here, where it is silent:
 a climb saturates as 1.25 tanh(b t / 1.25), a step begins anywhere from half a window before the
 first draw to half a window after the last, metformin anywhere in the window, ages are N(46, 12).
-With that, prevalence (11.5 %) and the standing of simple rules match the page's.
+With that, prevalence (11.5 %) and how simple rules fare are near the page's.
 """
 
 from __future__ import annotations
