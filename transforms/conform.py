@@ -65,7 +65,7 @@ def observations(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
             comparator=pl.coalesce(
                 comparator(value, arrival.decimal), comparator(pl.col("source_comparator") + "0")
             ),
-            absent_reason=_absent_reason(),
+            absent_reason=_absent_reason(arrival.decimal),
             status=_status("final"),
             *instants(pl.col("source_observed_at"), arrival.time_zone, arrival.time_formats),
             *_reported(arrival),
@@ -74,7 +74,7 @@ def observations(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
         .with_columns(value=pl.col("number") * pl.col("factor") + pl.col("offset"))
         .with_columns(
             unit=pl.when(pl.col("value").is_not_null()).then(pl.col("canonical_unit")),
-            is_withdrawal=pl.col("status").is_in(words.WITHDRAWALS),
+            is_withdrawal=pl.col("status").is_in(sorted(words.WITHDRAWALS)),
         )
         .drop("folded_unit", "factor", "offset", "canonical_unit", "coded", "system")
     )
@@ -84,7 +84,7 @@ def patients(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
     """Persons: birth date, sex, zone, and the record they were merged into."""
     return rows.with_columns(
         birth_date=day(pl.col("source_birth_date")),
-        sex=_word("source_sex", words.SEX),
+        sex=words.sex(pl.col("source_sex")),
         status=pl.lit("final"),
         *_reported(arrival),
     )
@@ -97,7 +97,7 @@ def spans(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
         end_on=day(pl.col("source_end"), arrival.time_formats),
         status=_status("final"),
         *_reported(arrival),
-    ).with_columns(is_withdrawal=pl.col("status").is_in(words.WITHDRAWALS))
+    ).with_columns(is_withdrawal=pl.col("status").is_in(sorted(words.WITHDRAWALS)))
 
 
 def samples(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
@@ -158,23 +158,17 @@ def _with_ucum(rows: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _word(column: str, meanings: dict[str, str]) -> pl.Expr:
-    folded = pl.col(column).str.to_lowercase().str.strip_chars()
-    return folded.replace_strict(meanings, default=None, return_dtype=pl.String)
-
-
 def _status(when_silent: str) -> pl.Expr:
-    return (
-        pl.when(pl.col("source_status").is_null())
-        .then(pl.lit(when_silent))
-        .otherwise(_word("source_status", words.STATUS))
-    )
+    text = pl.col("source_status")
+    return pl.when(text.is_null()).then(pl.lit(when_silent)).otherwise(words.status(text))
 
 
-def _absent_reason() -> pl.Expr:
+def _absent_reason(decimal: str) -> pl.Expr:
     """Why there is no number: said by the value's own words, or by the source's comment."""
+    text = pl.col("source_value")
+    wordy = pl.when(number(text, decimal).is_null()).then(text)
     stated = pl.col("comment").str.extract(r"dataAbsentReason=([a-z-]+)")
-    return pl.coalesce(_word("source_value", words.ABSENT), stated)
+    return pl.coalesce(words.absent_reason(wordy), stated)
 
 
 def _reported(arrival: Arrival) -> list[pl.Expr]:
@@ -186,7 +180,7 @@ def _fasting(decimal: str) -> list[pl.Expr]:
     """``fasting`` yes, no or unknown; ``fasting_hours``; ``fasting_basis``: stated, hours, code."""
     stated = pl.col("source_fasting")
     hours = number(stated, decimal)
-    word = _word("source_fasting", words.FASTING)
+    word = words.fasting(stated)
     by_hours = pl.when(hours >= FASTING_HOURS).then(pl.lit("yes")).otherwise(pl.lit("no"))
     by_code = pl.col("timing").replace_strict(
         {"fasting": "yes", "post_load": "no"}, default=None, return_dtype=pl.String

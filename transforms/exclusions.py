@@ -37,15 +37,19 @@ def _spans(
 
 
 def _matching(item: Exclusion, rows: pl.LazyFrame) -> pl.LazyFrame:
-    """The days on which ``item`` holds. Without ``after_days`` it holds for ever."""
-    ends = (
+    """The days on which ``item`` holds. Without ``after_days`` it holds for ever; an end that is
+    not stated is open, unless the record says how long such a thing can last."""
+    start, end = pl.col("start_on"), pl.col("end_on")
+    if item.open_days is not None:
+        end = pl.coalesce(end, start + pl.duration(days=item.open_days))
+    last = (
         pl.lit(None, dtype=pl.Date)
         if item.after_days is None
-        else pl.col("end_on") + pl.duration(days=item.after_days)
+        else end + pl.duration(days=item.after_days)
     )
     return rows.filter(matches(item)).select(
         "patient_id",
         name=pl.lit(item.name),
-        from_on=(pl.col("start_on") - pl.duration(days=item.before_days)).cast(pl.Date),
-        to_on=ends.cast(pl.Date),
+        from_on=(start - pl.duration(days=item.before_days)).cast(pl.Date),
+        to_on=last.cast(pl.Date),
     )

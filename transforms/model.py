@@ -13,7 +13,8 @@ Arrays are laid out (parameter, component, patient), so that every step is one s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from math import log
 
@@ -37,6 +38,8 @@ GLUCOSE_SLOPE = 0.016
 _LEVEL_I, _SLOPE_I, _LEVEL_G, _SLOPE_G = range(4)
 _BATCH = 2048
 """Patients at a time: with eight components an array is 128 kB, and stays in cache."""
+_THREADS = 2
+"""Sweeps leave the interpreter's lock to others, so a second thread pays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +62,16 @@ class Sums:
         """The sums of some patients."""
         return Sums(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
-    def batches(self, size: int = _BATCH) -> Iterator[tuple[slice, Sums]]:
-        """Consecutive patients, ``size`` at a time, with where they stand."""
-        for start in range(0, self.n.size, size):
-            chosen = slice(start, start + size)
-            yield chosen, self.rows(chosen)
+    def swept(self, sweep: Callable[[Sums], Mapping[str, Floats]]) -> dict[str, Floats]:
+        """The columns that ``sweep`` gives for each batch, put together in order."""
+        with ThreadPoolExecutor(_THREADS) as threads:
+            parts = list(threads.map(sweep, self.batches()))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def batches(self, size: int = _BATCH) -> Iterator[Sums]:
+        """Consecutive patients, ``size`` at a time; one empty batch of nobody."""
+        for start in range(0, max(self.n.size, 1), size):
+            yield self.rows(slice(start, start + size))
 
 
 NOTHING = Sums(*(np.zeros(1) for _ in fields(Sums)))
@@ -260,9 +268,7 @@ def quantile(share: float, weight: Floats, mean: Floats, sd: Floats) -> Floats:
     """
     own = mean + ndtri(share) * sd
     low, high = own.min(0), own.max(0)
-    centre = np.einsum("kn,kn->n", weight, mean)
-    spread = np.einsum("kn,kn->n", weight, sd**2 + (mean - centre) ** 2)
-    x: Floats = np.clip(centre + ndtri(share) * np.sqrt(spread), low, high)
+    x: Floats = np.einsum("kn,kn->n", weight, own)
     open_ = np.arange(x.size)
     for _ in range(100):
         z = (x[open_] - mean) / sd
@@ -321,7 +327,7 @@ def moments(sums: Sums, noise: Noise, prior: Prior) -> Moments:
     """The moments of all people in ``sums`` under ``prior``."""
     k = len(prior.weights)
     total = Moments(np.zeros(k), np.zeros((k, 4)), np.zeros((k, 4, 4)), 0.0)
-    for _, batch in sums.batches():
+    for batch in sums.batches():
         found = posterior(information(batch, noise), prior)
         mean, covariance = np.array(found.mean), np.array(found.covariance)
         weighted = found.weight * mean

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from transforms.catalog import words
+
 SAME_DRAW_MINUTES = 60
 """Insulin and glucose further apart than this are not one draw (judgement)."""
 HAEMOLYSIS_LIMIT = 50.0
@@ -100,7 +102,7 @@ def _best(stated: pl.LazyFrame, analyte: str) -> pl.LazyFrame:
     word = pl.concat_str("absent_reason", "comment", separator=" ", ignore_nulls=True)
     rows = stated.filter(pl.col("analyte") == analyte).with_columns(
         rank=rank,
-        is_haemolysed=word.str.to_lowercase().str.contains("ha?emoly|h[äé]moly|emoli[zs]"),
+        is_haemolysed=words.is_haemolysed(word),
         value=pl.when(pl.col("value") > 0).then("value"),
     )
     best = rows.filter(pl.col("rank") == pl.col("rank").min().over("patient_id", "observed_on"))

@@ -6,7 +6,6 @@ One row per visit, from that visit and the patient's earlier ones. The arithmeti
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import fields
 from datetime import date
 from math import log
@@ -218,23 +217,22 @@ def _to_sums(frame: pl.DataFrame) -> Sums:
 
 
 def _climbing_unseen(sums: Sums, noise: Noise, prior: Prior) -> Floats:
-    p = np.empty(sums.n.size)
-    for chosen, batch in sums.batches():
+    def sweep(batch: Sums) -> dict[str, Floats]:
         found = posterior(information(batch, noise), prior)
-        p[chosen] = events(found, log(INSULIN_LIMIT)).climbing_unseen
-    return p
+        return {"p": events(found, log(INSULIN_LIMIT)).climbing_unseen}
+
+    return sums.swept(sweep)["p"]
 
 
 def _described(
     frame: pl.DataFrame, noise: Noise, prior: Prior, insulin_limit: float
 ) -> pl.DataFrame:
     """The trend columns of each row of sums."""
-    sums = _to_sums(frame)
-    columns: dict[str, Floats] = defaultdict(lambda: np.empty(frame.height))
-    for chosen, batch in sums.batches():
-        found = posterior(information(batch, noise), prior)
-        for name, values in _readable(found, log(insulin_limit)).items():
-            columns[name][chosen] = values
+
+    def sweep(batch: Sums) -> dict[str, Floats]:
+        return _readable(posterior(information(batch, noise), prior), log(insulin_limit))
+
+    columns = _to_sums(frame).swept(sweep)
     head = frame.select(*_KEY, pl.col("n").cast(pl.Int64).alias("n_pairs"), "first_on", "last_on")
     return head.with_columns(**{k: pl.Series(v) for k, v in columns.items()})
 

@@ -181,7 +181,10 @@ def folded_words(text: pl.Expr) -> pl.Expr:
 
 
 def _looked_up(words: Mapping[str, str], text: pl.Expr) -> pl.Expr:
-    return folded_words(text).replace_strict(words, default=None, return_dtype=pl.String)
+    """The word's meaning. Folding is dear, so only texts that are no word as they stand are folded."""
+    plain = text.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.String)
+    odd = folded_words(pl.when(plain.is_null()).then(text))
+    return pl.coalesce(plain, odd.replace_strict(words, default=None, return_dtype=pl.String))
 
 
 def status(text: pl.Expr) -> pl.Expr:
