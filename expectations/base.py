@@ -49,16 +49,16 @@ Suite = tuple[type[RowExpectation], ...]
 
 
 def suite(stage: Literal["incoming", "computed"], table: str) -> Suite:
-    """The expectations of ``table``, in the order of its file; empty where it has no file."""
+    """The expectations its file imports and defines, in that order; empty where it has no file."""
     if table not in _tables(stage):
         return ()
     module = importlib.import_module(f"expectations.{stage}.{table}")
     found = [
         item
-        for _, item in inspect.getmembers(module, inspect.isclass)
-        if issubclass(item, RowExpectation) and item.__module__ == module.__name__
+        for item in vars(module).values()
+        if inspect.isclass(item) and issubclass(item, RowExpectation) and item is not RowExpectation
     ]
-    return tuple(sorted(found, key=lambda item: inspect.getsourcelines(item)[1]))
+    return tuple(found)
 
 
 def suites(stage: Literal["incoming", "computed"]) -> dict[str, Suite]:

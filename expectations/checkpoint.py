@@ -47,12 +47,12 @@ def verdicts(
         GateError: GX reported an exception, or gave no count.
     """
     wanted = {name: relation for name, relation in relations.items() if suites.get(name)}
-    definitions = batches(con, wanted)
-    return [
-        verdict
-        for name, definition in definitions.items()
-        for verdict in _run(con, name, wanted[name], definition, suites[name])
-    ]
+    with batches(con, wanted) as definitions:
+        return [
+            verdict
+            for name, definition in definitions.items()
+            for verdict in _run(con, name, wanted[name], definition, suites[name])
+        ]
 
 
 def _run(

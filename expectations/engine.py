@@ -18,7 +18,6 @@ import great_expectations as gx
 import sqlalchemy as sa
 from duckdb_sqlalchemy import ConnectionWrapper
 from great_expectations.core.batch_definition import BatchDefinition
-from great_expectations.data_context import EphemeralDataContext
 from great_expectations.datasource.fluent import SQLDatasource
 from great_expectations.execution_engine import SqlAlchemyExecutionEngine
 
@@ -33,6 +32,13 @@ class OpenConnectionEngine(SqlAlchemyExecutionEngine):
             self._connection = self.engine.connect()
         yield self._connection
 
+    def close(self) -> None:
+        """End the connection's transaction, which would otherwise hold up a checkpoint."""
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+        self.engine.dispose()
+
 
 class DuckDBDatasource(SQLDatasource):
     """A GX data source over DuckDB; registers itself as ``add_duckdb``."""
@@ -45,28 +51,32 @@ class DuckDBDatasource(SQLDatasource):
         return OpenConnectionEngine
 
 
-def batches(con: duckdb.DuckDBPyConnection, relations: dict[str, str]) -> dict[str, BatchDefinition]:
-    """A batch definition per relation.
+@contextmanager
+def batches(
+    con: duckdb.DuckDBPyConnection, relations: dict[str, str]
+) -> Iterator[dict[str, BatchDefinition]]:
+    """A batch definition per relation, over a cursor of ``con`` that is closed afterwards.
 
     Args:
-        con: the open connection; a cursor of it is used.
-        relations: name -> SQL query or table.
+        con: the open connection.
+        relations: name -> SQL table or parenthesised query.
     """
     context = gx.get_context(mode="ephemeral")
-    _quiet(context)
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    cursor = con.cursor()
     source = context.data_sources.add_duckdb(  # type: ignore[attr-defined]
         "undertow",
         connection_string="duckdb:///:memory:",
-        kwargs={"creator": lambda: ConnectionWrapper(con.cursor()), "poolclass": sa.StaticPool},
+        kwargs={"creator": lambda: ConnectionWrapper(cursor), "poolclass": sa.StaticPool},
         create_temp_table=False,
     )
-    return {
-        name: source.add_query_asset(name, f"SELECT * FROM {relation}").add_batch_definition_whole_table(
-            "all"
-        )
-        for name, relation in relations.items()
-    }
-
-
-def _quiet(context: EphemeralDataContext) -> None:
-    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    try:
+        yield {
+            name: source.add_query_asset(
+                name, f"SELECT * FROM {relation}"
+            ).add_batch_definition_whole_table("all")
+            for name, relation in relations.items()
+        }
+    finally:
+        source.get_execution_engine().close()
+        cursor.close()

@@ -192,10 +192,10 @@ def load(file: Path) -> Settings:
 
 
 def _check_tables(settings: Settings) -> None:
-    from transforms.readers.table import mapping
-
     for name, source in settings.sources.items():
         if source.reader == "table":
+            from transforms.readers.table import mapping
+
             try:
                 mapping(source.table)
             except ValueError as error:

@@ -195,7 +195,7 @@ def patient_id(reference: pl.Expr) -> pl.Expr:
     >>> pl.select(patient_id(pl.lit("https://a.example/r4/Patient/7/_history/2"))).item()
     '7'
     """
-    return reference.str.extract(r"^(?:urn:(?:uuid|oid):|(?:.*/)?Patient/)([^/?#|]+)")
+    return reference.str.extract(r"(?:^urn:(?:uuid|oid):|^Patient/|/Patient/)([^/?#|]+)")
 
 
 def lines_without(lines: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
@@ -219,11 +219,11 @@ def _observations(found: pl.DataFrame) -> list[pl.DataFrame]:
     parts, found = lines_without(parts, twice), lines_without(found, twice)
     alone = lines_without(found.filter(VALUES_GIVEN == 0), parts)
     own = found if parts.is_empty() else pl.concat([found.filter(VALUES_GIVEN > 0), alone])
-    return [
-        twice.with_columns(reason=pl.lit(VALUED_TWICE)),
-        _results(own).with_columns(part=pl.lit(0, pl.Int32), result_id=pl.col("id")),
-        _results(parts).with_columns(result_id=_part_id()),
-    ]
+    rejects = twice.with_columns(reason=pl.lit(VALUED_TWICE))
+    results = _results(own).with_columns(part=pl.lit(0, pl.Int32), result_id=pl.col("id"))
+    if parts.is_empty():
+        return [rejects, results]
+    return [rejects, results, _results(parts).with_columns(result_id=_part_id())]
 
 
 def _results(found: pl.DataFrame) -> pl.DataFrame:

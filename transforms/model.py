@@ -112,7 +112,7 @@ class Posterior:
 
     def average(self, value: Floats) -> Floats:
         """(K, N) per component -> (N,) over the mixture."""
-        return np.asarray(np.einsum("kn,kn->n", self.weight, value))
+        return _mixed(self.weight, value)
 
     def sd(self, parameter: int) -> Floats:
         """Standard deviations (K, N)."""
@@ -135,7 +135,7 @@ def posterior(known: Information, prior: Prior) -> Posterior:
     log_weight += 0.5 * _dot((part, part) for part in z)
     most = log_weight.max(0)
     weight = np.exp(log_weight - most)
-    total = weight.sum(0)
+    total = _mixed(weight, np.ones_like(weight))
     mean = [_dot((m[i][j], z[i]) for i in range(j, 4)) for j in range(4)]
     return Posterior(weight / total, mean, _gram(m), np.log(total) + most)
 
@@ -146,6 +146,15 @@ def _dot(pairs: Iterator[tuple[Floats, Floats]]) -> Floats:
     for first, second in pairs:
         total += first * second
     return total
+
+
+def _mixed(weight: Floats, value: Floats) -> Floats:
+    """Sum over components (the first axis), always in the same order.
+
+    A reduction may add up one patient in another order than many, and a patient's numbers must not
+    depend on who else is in the batch.
+    """
+    return _dot(zip(weight, value, strict=True))
 
 
 def _cholesky(p: Grid) -> Grid:
@@ -268,18 +277,18 @@ def quantile(share: float, weight: Floats, mean: Floats, sd: Floats) -> Floats:
     """
     own = mean + ndtri(share) * sd
     low, high = own.min(0), own.max(0)
-    x: Floats = np.einsum("kn,kn->n", weight, own)
+    x = _mixed(weight, own)
     open_ = np.arange(x.size)
     for _ in range(100):
         z = (x[open_] - mean) / sd
-        reached = np.einsum("kn,kn->n", weight, ndtr(z))
+        reached = _mixed(weight, ndtr(z))
         unmet = np.abs(reached - share) > 1e-6
         if not unmet.any():
             break
-        if unmet.mean() < 0.7:
+        if not unmet.all():
             open_, z, reached = open_[unmet], z[:, unmet], reached[unmet]
             weight, mean, sd = weight[:, unmet], mean[:, unmet], sd[:, unmet]
-        density = np.einsum("kn,kn->n", weight / sd, np.exp(-0.5 * z * z))
+        density = _mixed(weight / sd, np.exp(-0.5 * z * z))
         at, over = x[open_], reached > share
         high[open_] = np.where(over, at, high[open_])
         low[open_] = np.where(over, low[open_], at)

@@ -28,6 +28,8 @@ from transforms.model import (
 INSULIN_LIMIT = 12.5
 """uIU/mL; a level above it is high, unless the assay has a limit of its own."""
 DAYS_PER_YEAR = 365.25
+GRAINS = 1e9
+"""Logarithms are summed in whole billionths: exactly, so in any order and from any day."""
 
 INTERVAL = (0.05, 0.95)
 """Posterior shares at the ends of the intervals."""
@@ -142,17 +144,21 @@ def with_next(
     _check(pl.LazyFrame({"patient_id": "", "drawn_on": on, _I: insulin, _G: float(glucose)}))
     so_far = _newest(_visits(pairs.lazy())).collect().with_columns(last_on=on)
     past = _to_sums(so_far) if so_far.height else NOTHING
-    y, same = np.log(insulin), np.ones(np.shape(insulin))
-    sums = Sums(
+    return _climbing_unseen(_extended(past, np.log(insulin), log(glucose)), noise, prior)
+
+
+def _extended(past: Sums, y: Floats, g: float) -> Sums:
+    """The sums of one patient with one draw more, now, once per value of ``y``."""
+    same = np.ones(np.shape(y))
+    return Sums(
         n=same * (past.n + 1),
         t=same * past.t,
         tt=same * past.tt,
         y=past.y + y,
         ty=same * past.ty,
-        g=same * (past.g + log(glucose)),
+        g=same * (past.g + g),
         tg=same * past.tg,
     )
-    return _climbing_unseen(sums, noise, prior)
 
 
 def _check(pairs: pl.LazyFrame) -> None:
@@ -169,14 +175,16 @@ def _check(pairs: pl.LazyFrame) -> None:
 def _visits(pairs: pl.LazyFrame) -> pl.LazyFrame:
     """Checked pairs as one row per patient and day, with the terms of every sum.
 
-    ``d`` counts days since 1970: whole numbers, so that moving the origin later is exact.
+    All terms are whole numbers: ``d`` counts days since 1970, ``y`` and ``g`` are logarithms in
+    :data:`GRAINS`. A night that adds a draw and one that sums anew agree to the last bit.
     """
     _check(pairs)
     key = [pl.col(name) for name in _KEY]
-    logs = pairs.select(*key, y=pl.col(_I).log(), g=pl.col(_G).log())
+    grains = {"y": pl.col(_I).log() * GRAINS, "g": pl.col(_G).log() * GRAINS}
+    logs = pairs.select(*key, **{k: v.round().cast(pl.Int64) for k, v in grains.items()})
     rows, days = pairs.select(pl.len(), pl.struct(_KEY).hash().n_unique()).collect().row(0)
     if days < rows:
-        logs = logs.group_by(_KEY).agg(pl.col("y", "g").mean())
+        logs = logs.group_by(_KEY).agg(pl.col("y", "g").sum() // pl.len())
     d = pl.col("drawn_on").to_physical().cast(pl.Int64)
     return logs.with_columns(d=d, dd=d * d, dy=d * pl.col("y"), dg=d * pl.col("g"))
 
@@ -209,10 +217,10 @@ def _to_sums(frame: pl.DataFrame) -> Sums:
         n=n.astype(np.float64),
         t=(d - n * last) / DAYS_PER_YEAR,
         tt=(dd - 2 * last * d + n * last * last) / DAYS_PER_YEAR**2,
-        y=y,
-        ty=(dy - last * y) / DAYS_PER_YEAR,
-        g=g,
-        tg=(dg - last * g) / DAYS_PER_YEAR,
+        y=y / GRAINS,
+        ty=(dy - last * y) / (DAYS_PER_YEAR * GRAINS),
+        g=g / GRAINS,
+        tg=(dg - last * g) / (DAYS_PER_YEAR * GRAINS),
     )
 
 

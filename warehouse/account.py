@@ -6,8 +6,6 @@ it waits), accepted (something of it stands), superseded, duplicate.
 
 from __future__ import annotations
 
-from datetime import date
-
 import duckdb
 
 from transforms.catalog.reasons import SET_ASIDE
@@ -27,12 +25,11 @@ def unaccounted(con: duckdb.DuckDBPyConnection) -> list[int]:
     return [int(row[0]) for row in rows]
 
 
-def keep_rejected(con: duckdb.DuckDBPyConnection, night: date, sentences: dict[str, str]) -> int:
+def keep_rejected(con: duckdb.DuckDBPyConnection, sentences: dict[str, str]) -> int:
     """Put the rejected rows into the quarantine; return how many rows are new there.
 
     Args:
         con: the warehouse under construction; ``staging.rejected`` holds rows with their text.
-        night: the business date.
         sentences: reason -> sentence.
     """
     con.execute("CREATE OR REPLACE TEMP TABLE sentence (reason VARCHAR, sentence VARCHAR)")
@@ -45,7 +42,7 @@ def keep_rejected(con: duckdb.DuckDBPyConnection, night: date, sentences: dict[s
             (SELECT string_agg(DISTINCT s.sentence, ' ' ORDER BY s.sentence) FROM sentence s
              WHERE list_contains(list_transform(reasons,
                 lambda r: split_part(r, ':', 1)), s.reason)) AS what_to_do,
-            source_row AS row, DATE '{night}' AS first_seen_on,
+            source_row AS row, f.known_at::DATE AS first_seen_on,
             CASE WHEN list_has_all([{set_aside}], list_transform(reasons,
                 lambda r: split_part(r, ':', 1))) THEN 'set_aside' ELSE 'waiting' END AS state
         FROM staging.rejected JOIN staging.file f USING (file_id)

@@ -6,6 +6,7 @@ landed files and this cannot. One writer at a time: the night, under the home's 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -38,8 +39,8 @@ CREATE TABLE IF NOT EXISTS outbox (
     message_id TEXT PRIMARY KEY, recipient TEXT NOT NULL, kind TEXT NOT NULL, night TEXT NOT NULL,
     message BLOB NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
     problem TEXT, sent_at TEXT) STRICT;
-CREATE TABLE IF NOT EXISTS replayed (
-    night TEXT NOT NULL, file_id INTEGER NOT NULL, PRIMARY KEY (night, file_id)) STRICT;
+CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS replay (file_id INTEGER PRIMARY KEY, asked_on TEXT NOT NULL) STRICT;
 """
 
 
@@ -102,7 +103,62 @@ class Ledger:
             "SELECT * FROM file WHERE known_on <= ? ORDER BY file_id", [known_by.isoformat()]
         )
 
+    def to_replay(self) -> list[sqlite3.Row]:
+        """Files a person asked to be read again after a mapping or catalog was mended."""
+        return self.rows("SELECT file_id FROM replay ORDER BY file_id")
+
+    def ask_replay(self, file_ids: Iterable[int], today: date) -> None:
+        """Have the next night read these files again."""
+        with self.transaction():
+            for file_id in file_ids:
+                self.write("INSERT OR IGNORE INTO replay VALUES (?, ?)", [file_id, today.isoformat()])
+
+    # alerts and mails
+
+    def secret(self) -> bytes:
+        """The ledger's own random key, made once: work-list numbers say nothing of a person."""
+        self.write("INSERT OR IGNORE INTO secret VALUES ('worklist', randomblob(32))")
+        return bytes(self.rows("SELECT value FROM secret WHERE name = 'worklist'")[0]["value"])
+
+    def owe(self, message: Mapping[str, object], alert_ids: Iterable[str] = ()) -> bool:
+        """Put a message into the outbox with the alerts it tells of; False if it is there.
+
+        Call it inside :meth:`transaction`, so that an alert is never noted without its mail.
+        """
+        statement = (
+            "INSERT OR IGNORE INTO outbox (message_id, recipient, kind, night, message, state) "
+            "VALUES (:message_id, :recipient, :kind, :night, :message, 'pending')"
+        )
+        is_new = bool(self._con.execute(statement, dict(message)).rowcount)
+        for alert_id in alert_ids:
+            self.write(
+                "INSERT OR IGNORE INTO notice VALUES (?, ?, ?)",
+                [alert_id, message["recipient"], message["message_id"]],
+            )
+        return is_new
+
+    def owed(self) -> list[sqlite3.Row]:
+        """Messages that have not surely arrived."""
+        return self.rows(
+            "SELECT * FROM outbox WHERE state IN ('pending', 'unknown') ORDER BY rowid"
+        )
+
+    def settle(self, message_id: str, state: str, now: datetime, problem: str = "") -> None:
+        """Note how an attempt to deliver ended."""
+        self.write(
+            "UPDATE outbox SET state = ?, attempts = attempts + 1, problem = ?, sent_at = "
+            "CASE WHEN ? = 'sent' THEN ? ELSE sent_at END WHERE message_id = ?",
+            [state, problem, state, now.isoformat(), message_id],
+        )
+
     # runs
+
+    def note_step(self, run_id: str, name: str, seconds: float, counts: Mapping[str, int]) -> None:
+        """Note what a step did and how long it took."""
+        self.write(
+            "INSERT OR REPLACE INTO step VALUES (?, ?, ?, ?)",
+            [run_id, name, seconds, json.dumps(counts)],
+        )
 
     def last_night(self) -> date | None:
         """The business date of the last completed night."""

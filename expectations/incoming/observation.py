@@ -4,13 +4,27 @@ error) take a result back and need no value."""
 from __future__ import annotations
 
 from expectations.base import RowExpectation
+from expectations.shared import (
+    ClockIsSure,
+    PatientIsNamed,
+    ReportTimeIsReadable,
+    StatusIsKnown,
+    TimeIsNotFuture,
+    TimeIsReadable,
+    ValueIsPossible,
+)
+
+__all__ = [
+    "ClockIsSure",
+    "PatientIsNamed",
+    "ReportTimeIsReadable",
+    "StatusIsKnown",
+    "TimeIsNotFuture",
+    "TimeIsReadable",
+    "ValueIsPossible",
+]
 
 _HAS_VALUE = "NOT is_withdrawal AND status <> 'cancelled'"
-
-
-class PatientIsNamed(RowExpectation):
-    sentence = "The result names no patient. Send it again with its patient_id."
-    fails_where = "patient_id IS NULL"
 
 
 class CodeIsStated(RowExpectation):
@@ -26,29 +40,9 @@ class CodeIsKnown(RowExpectation):
     fails_where = "source_code IS NOT NULL AND analyte IS NULL"
 
 
-class TimeIsReadable(RowExpectation):
-    sentence = "The time of the draw cannot be read: ISO 8601 day, time, or time with offset."
-    fails_where = "observed_at IS NULL"
-
-
-class TimeIsNotFuture(RowExpectation):
-    sentence = "The draw lies after the night it came in. Check the date at its source."
-    fails_where = "observed_at > known_at + INTERVAL 48 HOUR"
-
-
 class TimeIsWithinLiving(RowExpectation):
     sentence = "The draw lies before 1900. Check the date at its source."
     fails_where = "observed_at < TIMESTAMP '1900-01-01'"
-
-
-class ReportTimeIsReadable(RowExpectation):
-    sentence = "reported_at cannot be read, so which version is the latest is not known."
-    fails_where = "source_reported_at IS NOT NULL AND reported_at IS NULL"
-
-
-class StatusIsKnown(RowExpectation):
-    sentence = "The result status is no code of HL7 table 0085 and no FHIR status: it might be a deletion."
-    fails_where = "source_status IS NOT NULL AND status IS NULL"
 
 
 class ValueIsStated(RowExpectation):
@@ -79,11 +73,6 @@ class UnitFitsAnalyte(RowExpectation):
     fails_where = f"{_HAS_VALUE} AND number IS NOT NULL AND ucum IS NOT NULL AND value IS NULL AND analyte IS NOT NULL"
 
 
-class ValueIsPossible(RowExpectation):
-    sentence = "The value is outside what is possible in its unit: probably a unit or decimal slip at the source."
-    fails_where = f"{_HAS_VALUE} AND (value < low OR value > high)"
-
-
 class FastingIsUnderstood(RowExpectation):
     level = "warn"
     sentence = "What the source says of fasting is not understood and counts as unknown."
@@ -103,9 +92,3 @@ class UnitFitsCode(RowExpectation):
         "(property = 'mass' AND ucum IN ('mmol/L', 'umol/L', 'pmol/L', 'nmol/L')) "
         "OR (property = 'molar' AND ucum IN ('mg/dL', 'g/L', 'ug/L', 'ng/mL', 'u[IU]/mL'))"
     )
-
-
-class ClockIsSure(RowExpectation):
-    level = "warn"
-    sentence = "A local time that the clock change skipped or repeated; the stated rule was used."
-    fails_where = "observed_doubt IS NOT NULL"

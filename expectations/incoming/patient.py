@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from expectations.base import RowExpectation
+from expectations.shared import PatientIsNamed, ReportTimeIsReadable
 
-
-class PatientIsNamed(RowExpectation):
-    sentence = "The record names no patient. Send it again with its patient_id."
-    fails_where = "patient_id IS NULL"
+__all__ = ["PatientIsNamed", "ReportTimeIsReadable"]
 
 
 class BirthDateIsReadable(RowExpectation):

@@ -14,7 +14,6 @@ REASONS: dict[str, str] = {
     "rows_unaccounted": "The reader lost count of its rows, so none was taken. Report it; the file "
     "is kept.",
     "row_empty": "None of the columns that are mapped holds a value; set aside, nothing to do.",
-    "date_ambiguous": "Two ways to read the file's dates are possible; set date_order for the source.",
     "format_unknown": "The file is not of the format its source is set to read. Check the folder it "
     "was dropped in, or the source's reader in undertow.toml.",
     "compressed_broken": "The compressed file is damaged or ends early. Ask for it again.",

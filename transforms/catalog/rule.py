@@ -62,13 +62,15 @@ STATUSES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class CohortDefinition:
-    """A cohort: the statuses, and the tiers where they matter, that make a member."""
+    """A cohort: the statuses, and the tiers where they matter, that make a member; ``alerts``:
+    whether entering it opens an alert."""
 
     name: str
     version: str
     sentence: str
     statuses: tuple[str, ...]
     tiers: tuple[str, ...] = ()
+    alerts: bool = True
 
 
 COHORTS: tuple[CohortDefinition, ...] = (
@@ -87,7 +89,11 @@ COHORTS: tuple[CohortDefinition, ...] = (
         ("C",),
     ),
     CohortDefinition(
-        "high_stable", "1", STATUSES["high_stable"], ("high_stable", "high_and_climbing")
+        "high_stable",
+        "1",
+        STATUSES["high_stable"],
+        ("high_stable", "high_and_climbing"),
+        alerts=False,
     ),
     CohortDefinition("decompensating", "1", STATUSES["decompensating"], ("decompensating",)),
 )

@@ -42,7 +42,7 @@ ROWS: Final = pl.Schema(
 once, whatever it mixes."""
 
 ENTRIES_AT_ONCE = 20_000
-SPAN = 1 << 24
+SPAN = 1 << 23
 MAX_WORKERS = 4
 SUSPECT = r"\\u(?:[dD][89a-fA-F]|0000)|\x00"
 NUL = r"(?:^|[^\\])(?:\\\\)*\\u0000|\x00"
@@ -352,6 +352,8 @@ def _resources_by_type(lines: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]
         unsure.append(lines_without(group, found))
         yield kind, found
     rest = pl.concat([lines.clear(), *(group.select(lines.columns) for group in unsure)])
+    if rest.is_empty():
+        return
     heads = _isolated(rest, HEAD)
     yield "", lines_without(rest, heads)
     for (named,), group in rest.join(heads, on="line").group_by(kind=TYPE, maintain_order=True):
@@ -375,14 +377,13 @@ def _decoded(lines: pl.DataFrame, shape: pl.Struct) -> pl.DataFrame:
     Each line is wrapped as a list, so that a line of two objects is seen as such.
     """
     wrapped = lines.select(text=pl.concat_str(pl.lit("["), "text", pl.lit("]")))["text"]
-    nothing = pl.DataFrame(schema={"line": pl.Int64, "r": shape})
     try:
         decoded = wrapped.str.json_decode(pl.List(shape)) if len(wrapped) else None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        return nothing
+        decoded = None
     if decoded is None or len(decoded) != len(lines) or (decoded.list.len() != 1).any():
-        return nothing
-    return pl.DataFrame({"line": lines["line"], "r": decoded.explode()})
+        return pl.DataFrame(schema={"line": pl.Int64, "r": shape})
+    return lines.select("line", r=decoded.explode())
 
 
 def _isolated(lines: pl.DataFrame, shape: pl.Struct) -> pl.DataFrame:

@@ -1,0 +1,183 @@
+"""Alert, first form: open an alert per patient, rule and episode; owe one digest per recipient.
+
+The episode is the draw with which the patient entered the cohort, never tonight's date, so the
+same ground never alerts twice. Everything is committed to the ledger before the warehouse is
+published, and nothing of it depends on when it runs.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import duckdb
+
+from flows.mail import Letter, letter
+from flows.night import Counts, Night
+from transforms.catalog.rule import COHORTS, RULE
+from warehouse.store import frame
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a mail says of the night: rows by place, patients by status, checks that failed."""
+
+    night: str
+    files: list[Row]
+    statuses: dict[str, int]
+    waiting: int
+    oldest_waiting: str
+    silent: list[str]
+    warnings: int
+
+
+def compose(night: Night) -> Counts:
+    """Open alerts and owe mails; return how many of each are new."""
+    members = _members(night)
+    account = account_of(night.db, night.as_of, night.verdicts)
+    with night.ledger.transaction():
+        opened = sum(_open(night, member) for member in members)
+        mails = sum(_digest(night, who, account) for who in night.settings.mail.care_team)
+        mails += sum(_heartbeat(night, who, account) for who in night.settings.mail.operators)
+    return {"members": len(members), "opened": opened, "mails": mails}
+
+
+def account_of(
+    con: duckdb.DuckDBPyConnection, as_of: date, verdicts: Sequence[tuple[object, ...]]
+) -> Account:
+    """The night in numbers, none of them a patient's."""
+    files = frame(
+        con,
+        "SELECT source, count(*) AS files, sum(rows_in) AS rows_in, "
+        "sum(rows_accepted) AS accepted, sum(rows_quarantined) AS quarantined, "
+        "sum(rows_duplicate) AS duplicate, sum(rows_superseded) AS superseded "
+        "FROM store.source_file WHERE known_at = ? GROUP BY source ORDER BY source",
+        [as_of.isoformat()],
+    ).to_dicts()
+    statuses = frame(
+        con, "SELECT status, count(*) AS n FROM store.patient_status GROUP BY status ORDER BY status"
+    )
+    waiting = frame(
+        con,
+        "SELECT count(*) AS n, min(first_seen_on) AS oldest FROM store.quarantine "
+        "WHERE state = 'waiting'",
+    ).row(0)
+    return Account(
+        night=as_of.isoformat(),
+        files=files,
+        statuses=dict(statuses.iter_rows()),
+        waiting=int(waiting[0]),
+        oldest_waiting=str(waiting[1] or ""),
+        silent=_silent(con, as_of),
+        warnings=sum(1 for verdict in verdicts if not verdict[-1]),
+    )
+
+
+def _silent(con: duckdb.DuckDBPyConnection, as_of: date) -> list[str]:
+    """Sources that have sent before and sent nothing tonight."""
+    rows = frame(
+        con,
+        "SELECT source FROM store.source_file GROUP BY source HAVING max(known_at) < ? ORDER BY 1",
+        [as_of.isoformat()],
+    )
+    return [str(name) for name in rows["source"]]
+
+
+def _members(night: Night) -> list[Row]:
+    alerting = [cohort.name for cohort in COHORTS if cohort.alerts]
+    return frame(
+        night.db,
+        "SELECT c.cohort AS rule, c.patient_id, c.entered_on, s.tier, s.status, s.reason, "
+        "t.* EXCLUDE (patient_id) FROM store.cohort c JOIN store.patient_status s USING (patient_id) "
+        "JOIN store.trend t USING (patient_id) WHERE c.left_on IS NULL "
+        f"AND c.cohort IN ({', '.join(repr(name) for name in alerting)}) "
+        "ORDER BY t.p_climbing_unseen DESC, c.patient_id",
+    ).to_dicts()
+
+
+def _open(night: Night, member: Row) -> int:
+    key = f"{member['patient_id']}|{member['rule']}|{member['entered_on']}"
+    seal = hmac.new(night.ledger.secret(), key.encode(), hashlib.sha256).digest()
+    member["alert_id"] = base64.b32encode(seal)[:8].decode()
+    return night.ledger.write(
+        "INSERT OR IGNORE INTO alert VALUES (?, ?, ?, ?, ?, ?, 'new')",
+        [member["alert_id"], member["patient_id"], member["rule"], member["tier"]]
+        + [member["entered_on"].isoformat(), night.as_of.isoformat()],
+    )
+
+
+def _untold(night: Night, recipient: str) -> list[Row]:
+    rows = night.ledger.rows(
+        "SELECT alert_id, patient_id, rule FROM alert WHERE state = 'new' AND alert_id NOT IN "
+        "(SELECT alert_id FROM notice WHERE recipient = ?)",
+        [recipient],
+    )
+    return [dict(row) for row in rows]
+
+
+def _digest(night: Night, recipient: str, account: Account) -> int:
+    """One mail of everything this recipient has not been told; none when there is nothing."""
+    alerts = _untold(night, recipient)
+    if not alerts:
+        return 0
+    told = [_told(night, alert) for alert in alerts]
+    key = [recipient, *sorted(alert["alert_id"] for alert in alerts)]
+    return _owe(night, "digest", recipient, key, told, account)
+
+
+def _heartbeat(night: Night, recipient: str, account: Account) -> int:
+    return _owe(night, "heartbeat", recipient, [recipient, account.night, night.digest], [], account)
+
+
+def _owe(
+    night: Night,
+    kind: str,
+    recipient: str,
+    key: Sequence[str],
+    alerts: list[Row],
+    account: Account,
+) -> int:
+    seal = hmac.new(night.ledger.secret(), "|".join([kind, *key]).encode(), hashlib.sha256)
+    message_id = f"<{kind}.{seal.hexdigest()[:32]}@undertow.invalid>"
+    facts: Letter = {
+        "kind": kind,
+        "account": account,
+        "alerts": alerts,
+        "rule": RULE,
+        "site": night.settings.site.name,
+        "is_detailed": night.settings.mail.detail == "full",
+        "code_version": night.code_version,
+    }
+    message = letter(night.settings.mail.sender, recipient, message_id, night.clock(), facts)
+    row = {
+        "message_id": message_id,
+        "recipient": recipient,
+        "kind": kind,
+        "night": account.night,
+        "message": message.as_bytes(),
+    }
+    return int(night.ledger.owe(row, [alert["alert_id"] for alert in alerts]))
+
+
+def _told(night: Night, alert: Row) -> Row:
+    """An alert with what a reviewer needs: status, numbers, draws."""
+    facts = frame(
+        night.db,
+        "SELECT s.status, s.tier, s.reason, t.* EXCLUDE (patient_id) FROM store.patient_status s "
+        "LEFT JOIN store.trend t USING (patient_id) WHERE patient_id = ?",
+        [alert["patient_id"]],
+    ).to_dicts()
+    draws = frame(
+        night.db,
+        "SELECT drawn_on, insulin_uiu_ml, glucose_mg_dl, used, reason FROM store.fasting_pair "
+        "WHERE patient_id = ? ORDER BY drawn_on",
+        [alert["patient_id"]],
+    ).to_dicts()
+    return {**(facts[0] if facts else {}), **alert, "draws": draws}

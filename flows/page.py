@@ -1,0 +1,47 @@
+"""The night's page: one static, escaped page of counts, in place of Data Docs."""
+
+from __future__ import annotations
+
+import json
+
+import duckdb
+
+from flows.compose import account_of
+from flows.mail import environment
+from flows.night import Night
+from transforms.catalog.rule import STATUSES
+from warehouse.store import frame
+
+
+def write(night: Night) -> None:
+    """Write ``report/<night>.html``, readable by the owner only; it replaces itself."""
+    if night.published is None:
+        return
+    with duckdb.connect(str(night.published), read_only=True) as con:
+        text = environment().get_template("page.html.j2").render(_facts(night, con))
+    target = night.home.report / f"{night.as_of.isoformat()}.html"
+    partial = target.with_suffix(".part")
+    partial.write_text(text, encoding="utf-8")
+    partial.chmod(0o600)
+    partial.rename(target)
+
+
+def _facts(night: Night, con: duckdb.DuckDBPyConnection) -> dict[str, object]:
+    attrition = "SELECT * FROM cohort_attrition WHERE cohort = 'climbing_unseen' ORDER BY step"
+    reasons = (
+        "SELECT source, split_part(reason, ':', 1) AS reason, count(*) AS n, "
+        "any_value(what_to_do) AS sentence FROM (SELECT source, unnest(reasons) AS reason, "
+        "what_to_do FROM quarantine WHERE state = 'waiting') GROUP BY ALL ORDER BY n DESC, 1, 2"
+    )
+    steps = night.ledger.rows("SELECT * FROM step WHERE run_id = ? ORDER BY rowid", [night.run_id])
+    return {
+        "account": account_of(con, night.as_of, night.verdicts),
+        "site": night.settings.site.name,
+        "run_id": night.run_id,
+        "code_version": night.code_version,
+        "statuses": STATUSES,
+        "attrition": frame(con, attrition).to_dicts(),
+        "quarantine": frame(con, reasons).to_dicts(),
+        "verdicts": night.verdicts,
+        "steps": [{**dict(row), "counts": json.loads(row["counts"])} for row in steps],
+    }

@@ -1,0 +1,204 @@
+"""The steps of a night, in order. Design.md section 1 is this list in words."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from flows import compose, landing, page
+from flows.compute import compute
+from flows.intake import quote, read_files
+from flows.night import Counts, Night, NightFailedError, Step
+from flows.outbox import deliver
+from transforms.catalog.reasons import REASONS
+from transforms.catalog.tables import HISTORY
+from warehouse import account, publish, quarantine, store
+from warehouse.merge import merge as merge_staged
+
+
+def land(night: Night) -> Counts:
+    """Keep the bytes of every new file in the inbox."""
+    found = landing.land(
+        night.home, night.ledger, night.as_of, night.settings.inbox.settle_seconds
+    )
+    return {"new": found.new, "known": found.known, "growing": found.growing}
+
+
+def read(night: Night) -> Counts:
+    """Open the build and stage the rows of every file it does not hold yet."""
+    publish.begin_build(night.home.warehouse, night.build)
+    limits = night.settings.limits
+    night.con = store.connect(night.build, night.scratch, limits.memory, limits.threads)
+    store.create(night.con)
+    held = {row[0] for row in night.con.execute("SELECT file_id FROM store.source_file").fetchall()}
+    files = [dict(row) for row in night.ledger.files(night.as_of) if row["file_id"] not in held]
+    again = held & {int(row["file_id"]) for row in night.ledger.to_replay()}
+    files += [dict(row) for row in night.ledger.files(night.as_of) if row["file_id"] in again]
+    quarantine.take_back(night.con, again)
+    intake = read_files(
+        night.con, night.home, night.settings, files, night.scratch, night.progress
+    )
+    quarantine.only_waiting(night.con)
+    night.lines = intake.lines
+    return {"files": intake.files, "staged": intake.staged, "rejected": intake.rejected}
+
+
+def expect(night: Night) -> Counts:
+    """The gate: validate staged rows, move failing ones to quarantine with every reason."""
+    sentences = dict(REASONS)
+    arrived = [name for name in HISTORY if _rows(night, f"staging.{name}")]
+    if arrived:  # importing Great Expectations costs seconds, so only when rows came
+        from expectations.base import suites
+        from expectations.checkpoint import verdicts
+        from expectations.gate import agree, divide
+
+        suite = suites("incoming")
+        found = verdicts(night.db, {name: f"staging.{name}" for name in arrived}, suite)
+        for name in arrived:
+            divide(night.db, f"staging.{name}", "staging.rejected", name, suite.get(name, ()))
+            agree(night.db, "staging.rejected", name, found)
+        _keep_verdicts(night, found)
+        sentences |= {item.label(): item.sentence for many in suite.values() for item in many}
+    quote(night.db, night.lines)
+    kept = account.keep_rejected(night.db, sentences)
+    return {"tables": len(arrived), "quarantined": kept}
+
+
+def merge(night: Night) -> Counts:
+    """Versions find their place in history; duplicates are noted; files are accounted for."""
+    counts = merge_staged(night.db)
+    counts["duplicate_row"] = account.keep_duplicates(night.db)
+    counts["source_file"] = account.account(night.db)
+    return counts
+
+
+def transform(night: Night) -> Counts:
+    """Recompute what follows from what came."""
+    return compute(night.db, night.as_of)
+
+
+def check(night: Night) -> Counts:
+    """Expectations on what is kept and computed; a failing ``reject`` fails the night."""
+    if not night.counts["read"]["files"] and not night.counts["transform"]["patients changed"]:
+        return {"expectations": 0}
+    from expectations.base import suites
+    from expectations.checkpoint import verdicts
+
+    suite = suites("computed")
+    tables = {name: f"store.{name}" for name in suite}
+    found = verdicts(night.db, tables, suite)
+    _keep_verdicts(night, found)
+    broken = [f"{v.table}.{v.expectation}" for v in found if v.severity == "reject" and not v.passed]
+    if broken:
+        raise NightFailedError(f"not published, since it does not hold: {', '.join(broken)}")
+    return {"expectations": len(found), "warnings": sum(not v.passed for v in found)}
+
+
+def alert(night: Night) -> Counts:
+    """Open alerts and put the night's mails into the outbox, before anything is published."""
+    night.digest = store.digest(night.db)
+    return compose.compose(night)
+
+
+def publish_(night: Night) -> Counts:
+    """Close, verify and swap in the new warehouse, unless it would be the same one again."""
+    current = publish.current(night.home.warehouse)
+    if current and not night.counts["read"]["files"] and _same_as(night, current):
+        night.published = current
+        night.close()
+        night.build.unlink()
+        return {"published": 0}
+    _keep_night(night)
+    publish.create_views(night.db)
+    night.db.execute("DETACH staging")
+    night.db.execute("CHECKPOINT")
+    night.close()
+    rows = publish.verify(night.build, night.digest)
+    night.published = publish.publish(night.home.warehouse, night.build, night.run_id)
+    night.ledger.write("DELETE FROM replay")
+    publish.prune(night.home.warehouse, night.settings.publish.keep)
+    return {"published": 1, **{f"rows of {name}": count for name, count in rows.items()}}
+
+
+def show(night: Night) -> Counts:
+    """Write the night's page of counts."""
+    page.write(night)
+    return {"pages": 1}
+
+
+def send(night: Night) -> Counts:
+    """Deliver what the outbox owes; what cannot be delivered stays owed."""
+    return deliver(night.ledger, night.home, night.settings, night.clock)
+
+
+STEPS: tuple[Step, ...] = (
+    Step("land", land, retries=2),
+    Step("read", read),
+    Step("expect", expect),
+    Step("merge", merge),
+    Step("transform", transform),
+    Step("check", check),
+    Step("alert", alert),
+    Step("publish", publish_),
+    Step("show", show),
+    Step("send", send, retries=2),
+)
+"""The night."""
+
+REBUILD: tuple[Step, ...] = tuple(step for step in STEPS[1:6])
+"""The part of the night that decides its digest."""
+
+
+def _rows(night: Night, relation: str) -> bool:
+    return night.db.execute(f"SELECT 1 FROM {relation} LIMIT 1").fetchone() is not None
+
+
+def _keep_verdicts(night: Night, found: list[object]) -> None:
+    night.verdicts += [
+        (v.table, v.expectation, v.severity, v.sentence, v.rows_checked, v.rows_failed, v.passed)  # type: ignore[attr-defined]
+        for v in found
+    ]
+
+
+def _same_as(night: Night, current: object) -> bool:
+    done = night.ledger.rows(
+        "SELECT digest FROM run WHERE state = 'done' AND night = ? AND code_version = ? "
+        "ORDER BY started_at DESC LIMIT 1",
+        [night.as_of.isoformat(), night.code_version],
+    )
+    return bool(done) and done[0]["digest"] == night.digest
+
+
+def _keep_night(night: Night) -> None:
+    """Copy the ledger's account of runs and alerts, and tonight's verdicts, into the warehouse."""
+    con = night.db
+    for row in night.verdicts:
+        con.execute(
+            "INSERT INTO store.validation_result (run_id, table_name, expectation, severity, "
+            "sentence, rows_checked, rows_failed, passed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [night.run_id, *row],
+        )
+    con.execute("DELETE FROM store.run")
+    for run in night.ledger.rows("SELECT * FROM run ORDER BY started_at"):
+        is_this = run["run_id"] == night.run_id
+        con.execute(
+            "INSERT INTO store.run (run_id, night, started_at, finished_at, state, code_version) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            [run["run_id"], date.fromisoformat(run["night"]), _naive(run["started_at"])]
+            + [_naive(night.clock().isoformat() if is_this else run["finished_at"])]
+            + ["done" if is_this else run["state"], run["code_version"]],
+        )
+    con.execute("DELETE FROM store.alert")
+    for item in night.ledger.rows("SELECT * FROM alert ORDER BY alert_id"):
+        con.execute(
+            "INSERT INTO store.alert (alert_id, patient_id, rule, tier, episode, opened_on, state) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [item["alert_id"], item["patient_id"], item["rule"], item["tier"]]
+            + [date.fromisoformat(item["episode"]), date.fromisoformat(item["opened_on"])]
+            + [item["state"]],
+        )
+
+
+def _naive(text: str | None) -> str | None:
+    return text[:26].replace("T", " ").removesuffix("+00:00") if text else None
+
+

@@ -1,0 +1,231 @@
+"""The people of the synthetic clinic: who they are, when they came, what was arranged for them.
+
+The course of everybody is :mod:`transforms.synthetic.physiology`'s. Added here: names, dates, the
+way their data comes in, and a role for those in whom something is planted. A person has at most
+one role, so that what is planted can be counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from itertools import cycle, islice
+from math import log
+
+import numpy as np
+import polars as pl
+
+from transforms.synthetic.physiology import BASE, Cohort, World, cohort
+
+FEWEST = 120
+"""Below that many patients there are not enough people for the roles."""
+NIGHTS = 5
+SILENT_NIGHT = 4
+"""The night on which the FHIR source sends nothing."""
+FHIR_SHARE = 0.25
+SI_SHARE = 0.08
+NEW_SHARE = 0.04
+"""Share of patients with a new draw, per night after the first."""
+STALE_SHARE = 0.08
+ENRICHED_SHARE = 0.04
+RECENT_DAYS, STALE_DAYS = (2, 391), (410, 700)
+"""Age of the newest draw at the first night: of most people, and of those who stayed away."""
+
+# Platform effects are the clinic's own (results.ASSAYS), by calendar; unit slips are planted.
+CLINIC = replace(
+    BASE, name="clinic", labs=2, lab_bias_sd=0, platform_changes=(1, 0, 0),
+    insulin_pmol=0, glucose_mmol=0,
+)  # fmt: skip
+CLIMBERS = replace(
+    CLINIC, name="climbers", shares=(0, 0, 1, 0, 0, 0, 0), draws=(0, 0, 0, 0, 0.4, 0.4, 0.2, 0, 0)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What is arranged for up to ``count`` people; ``nights`` are dealt to them in turn.
+
+    ``is_new`` says that their last draw is delivered, and was made, on their night.
+    """
+
+    name: str
+    count: int
+    who: pl.Expr
+    nights: tuple[int, ...] = (1,)
+    is_new: bool = False
+
+
+_CLASS = pl.col("class_")
+_CSV = (pl.col("source") == "clinic_csv") & ~pl.col("is_si")
+_FHIR = (pl.col("source") == "fhir") & ~pl.col("is_si")
+_SOUND = pl.col("is_last_sound") & ~pl.col("is_enriched")
+_SEEN_OFTEN = _SOUND & (pl.col("n_draws") >= 4)
+_DYSGLYCAEMIC = _CLASS == "dysglycaemic"
+_CLIMBER = pl.col("is_enriched") & pl.col("is_last_sound") & (pl.col("slope") > log(1.10))
+
+
+def _roles(patients: int) -> Iterator[Role]:
+    """In order of precedence: rare people first."""
+    yield Role("climber", 6, _CSV & _CLIMBER, (2, 3, 4, 5), is_new=True)
+    yield Role("insulin", patients, pl.col("insulin_therapy") == "known")
+    yield Role("insulin", 1, _DYSGLYCAEMIC & (pl.col("insulin_therapy") == "none"))
+    yield Role("sulfonylurea", 2, _DYSGLYCAEMIC)
+    yield Role("high_sensor", 1, _DYSGLYCAEMIC)
+    yield Role("diabetes", 4, _DYSGLYCAEMIC & _CSV, (1, 1, 1, 4))
+    yield Role("prediabetes", 5, _DYSGLYCAEMIC & (pl.col("last_glucose") < 126))
+    yield Role("pregnancy", 2, (_CLASS == "stable") & (pl.col("sex") == "female") & _IS_YOUNG)
+    yield Role("minor", 3, (_CLASS == "stable") & (pl.col("n_draws") <= 5))
+    yield Role("corrected", 3, _CSV & _SEEN_OFTEN, (2, 3, 5))
+    yield Role("corrected", 1, _FHIR & _SEEN_OFTEN, (5,))
+    yield Role("deleted", 2, _CSV & _SEEN_OFTEN, (3, 4))
+    yield Role("deleted", 1, _FHIR & _SEEN_OFTEN, (5,))
+    yield Role("late", 4, _CSV & _SEEN_OFTEN, (2, 3, 4, 5))
+    yield Role("late", 1, _FHIR & _SEEN_OFTEN, (2,))
+    yield Role("misfiled", 2, _CSV & _SEEN_OFTEN, (2,), is_new=True)
+    yield Role("mistaken_for", 2, _CSV & _SEEN_OFTEN)
+    yield Role("preliminary", 2, _CSV & _SOUND, (2, 3), is_new=True)
+    yield Role("cancelled", 2, _CSV & _SOUND, (3, 5), is_new=True)
+    yield Role("glucose_slip", 2, _CSV & _SOUND, (2, 4), is_new=True)
+    yield Role("insulin_slip", 2, _CSV & _SOUND & (pl.col("last_insulin") > 9), (3, 5), is_new=True)
+    yield Role("unknown_code", 2, _CSV & _SOUND, (4, 5), is_new=True)
+    yield Role("unknown_unit", 1, _CSV & _SOUND, (3,), is_new=True)
+    yield Role("merged", 3, _SEEN_OFTEN, (1, 1, 3))
+    yield Role("sensor", 5, _SOUND & ~_DYSGLYCAEMIC)
+    yield Role("stale", round(STALE_SHARE * patients), ~pl.col("is_enriched"))
+    new = max(12, round(NEW_SHARE * (NIGHTS - 1) * patients) - 21)
+    yield Role("new", new // 3, _FHIR & _SOUND, (2, 3, 5), is_new=True)
+    yield Role("new", new - new // 3, _CSV & _SOUND, (4, 2, 3, 5, 4, 3), is_new=True)
+
+
+_IS_YOUNG = pl.col("age_at_last").is_between(20, 40)
+
+
+@dataclass(frozen=True, slots=True)
+class Clientele:
+    """Everybody, and every visit they made.
+
+    ``people``: a row a person, the cohort's columns and ``patient_id``, ``source``, ``is_si``,
+    ``is_enriched``, ``role``, ``night`` (the role's), ``newest_on``, ``birth_date``,
+    ``former_id`` (a second registration). ``draws``: the cohort's columns and ``patient_id``,
+    ``drawn_on``, ``from_last`` (0 for the newest).
+    """
+
+    people: pl.DataFrame
+    draws: pl.DataFrame
+
+
+def clientele(patients: int, seed: int, nights: tuple[date, ...]) -> Clientele:
+    """Simulate ``patients`` people and arrange their visits before and during ``nights``.
+
+    Raises:
+        ValueError: fewer than :data:`FEWEST` patients.
+    """
+    if patients < FEWEST:
+        raise ValueError("a clinic needs more patients: at least", FEWEST)
+    enriched = round(ENRICHED_SHARE * patients)
+    parts = [
+        _part(cohort(patients - enriched, seed, CLINIC), CLINIC, 0),
+        _part(cohort(enriched, seed + 1, CLIMBERS), CLIMBERS, patients - enriched),
+    ]
+    people, draws = (pl.concat(frames) for frames in zip(*parts, strict=True))
+    people = _enrolled(people, draws, np.random.default_rng((seed, 1)))
+    people = _with_roles(people, tuple(_roles(patients)))
+    people = _dated(people, np.random.default_rng((seed, 2)), nights)
+    draws = _visits(people, draws)
+    return Clientele(_born(people, draws, nights[-1]), draws)
+
+
+def _part(of: Cohort, world: World, first: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    numbered = pl.col("person") + first
+    people = of.people.with_columns(numbered, is_enriched=pl.lit(world is CLIMBERS))
+    return people, of.draws.with_columns(numbered)
+
+
+def _enrolled(people: pl.DataFrame, draws: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """In the order of their numbers, with the way their data comes in and the newest draw."""
+    n = people.height
+    newest = draws.filter(pl.col("draw") == pl.col("draw").max().over("person")).select(
+        "person",
+        last_years="years",
+        last_insulin="reported_insulin",
+        last_glucose="true_glucose",
+        is_last_sound=(pl.col("contamination") == "good") & (pl.col("reported_insulin") >= 3),
+    )
+    shuffled = people.join(newest, on="person", maintain_order="left")[rng.permutation(n)]
+    is_fhir = np.arange(n) % round(1 / FHIR_SHARE) == 0
+    return shuffled.with_columns(
+        patient_id=_numbered(pl.int_range(1, pl.len() + 1), n),
+        source=pl.Series(np.where(is_fhir, "fhir", "clinic_csv")),
+        is_si=pl.Series(rng.random(n) < SI_SHARE) & ~pl.col("is_enriched"),
+        age_at_last=pl.col("age_at_first") + pl.col("last_years"),
+    )
+
+
+def _numbered(number: pl.Expr, of: int) -> pl.Expr:
+    width = max(4, len(str(of + 9)))
+    return pl.concat_str(pl.lit("P"), number.cast(pl.String).str.zfill(width))
+
+
+def _with_roles(people: pl.DataFrame, roles: tuple[Role, ...]) -> pl.DataFrame:
+    given = people.with_columns(
+        role=pl.lit(None, pl.String), night=pl.lit(1, pl.Int32), is_new=pl.lit(value=False)
+    )
+    for role in roles:
+        given = _given(given, role)
+    return given
+
+
+def _given(people: pl.DataFrame, role: Role) -> pl.DataFrame:
+    """The role to the first free people it suits."""
+    free = people.select(fits=pl.col("role").is_null() & role.who)["fits"].fill_null(value=False)
+    chosen = free & (free.cum_sum() <= role.count)
+    turns = list(islice(cycle(role.nights), int(chosen.sum())))
+    nights = np.ones(people.height, dtype=np.int32)
+    nights[chosen.to_numpy()] = turns
+    return people.with_columns(
+        role=pl.when(chosen).then(pl.lit(role.name)).otherwise("role"),
+        night=pl.when(chosen).then(pl.Series(nights)).otherwise("night"),
+        is_new=pl.when(chosen).then(pl.lit(role.is_new)).otherwise("is_new"),
+    )
+
+
+def _dated(
+    people: pl.DataFrame, rng: np.random.Generator, nights: tuple[date, ...]
+) -> pl.DataFrame:
+    """``newest_on``: the day before their night, or long ago; ``former_id`` of the merged."""
+    n = people.height
+    age = np.where(
+        people["role"].eq_missing("stale").to_numpy(),
+        rng.integers(*STALE_DAYS, n),
+        rng.integers(*RECENT_DAYS, n),
+    )
+    # A new draw is of the day before its night; night 1 is the first.
+    ago = pl.when("is_new").then(2 - pl.col("night")).otherwise(pl.Series(age))
+    is_merged = pl.col("role") == "merged"
+    return people.with_columns(
+        newest_on=pl.lit(nights[0]) - pl.duration(days=ago),
+        former_id=pl.when(is_merged).then(_numbered(is_merged.cum_sum() + n, n)),
+    )
+
+
+def _visits(people: pl.DataFrame, draws: pl.DataFrame) -> pl.DataFrame:
+    """The cohort's years from the first draw, as days that end with the person's newest."""
+    joined = draws.join(
+        people.select("person", "patient_id", "newest_on", "last_years"), on="person"
+    )
+    before = ((pl.col("last_years") - pl.col("years")) * 365.25).round().cast(pl.Int64)
+    return joined.with_columns(
+        drawn_on=pl.col("newest_on") - pl.duration(days=before),
+        from_last=pl.col("draw").max().over("person") - pl.col("draw"),
+    ).sort("patient_id", "draw")
+
+
+def _born(people: pl.DataFrame, draws: pl.DataFrame, last_night: date) -> pl.DataFrame:
+    first = draws.group_by("person").agg(first_on=pl.col("drawn_on").min())
+    # Adults by simulation; a minor is in their seventeenth year on the last night.
+    young = last_night - timedelta(days=round(16.4 * 365.25))
+    born = pl.col("first_on") - pl.duration(days=(pl.col("age_at_first") * 365.25).cast(pl.Int64))
+    return people.join(first, on="person", maintain_order="left").with_columns(
+        birth_date=pl.when(pl.col("role") == "minor").then(pl.lit(young)).otherwise(born)
+    )
