@@ -1,2 +1,280 @@
-"""x"""
-def main(): ...
+"""The command line. Heavy imports wait for the command that needs them: --help answers at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from flows.home import Home
+    from flows.settings import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+LOCKED = 75
+
+
+class Day(click.ParamType):
+    """A calendar day, YYYY-MM-DD."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> date:  # noqa: ANN401 click's signature
+        """The day, or a usage error."""
+        try:
+            return value if isinstance(value, date) else date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no day such as 2026-03-31", param, ctx)
+
+
+def shared(command: Command) -> Command:
+    """``--home`` and ``--json``, on every command."""
+    command = click.option("--json", "as_json", is_flag=True, help="For machines.")(command)
+    return click.option("--home", help="The home directory (default: UNDERTOW_HOME, else ./var).")(
+        command
+    )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="undertow", prog_name="undertow")
+def cli() -> None:
+    """Undertow tells a care team when fasting insulin climbs under normal glucose."""
+
+
+def main() -> None:
+    """The command's entry: exit codes 0 done, 1 failed, 2 usage or settings, 75 locked."""
+    os.umask(0o077)
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 the edge: say it, choose the code
+        sys.exit(_said(error))
+
+
+def _said(error: Exception) -> int:
+    """Tell the error on stderr, without patients' data; return the exit code."""
+    name = type(error).__name__
+    own = type(error).__module__.split(".")[0] in ("flows", "warehouse", "expectations", "transforms")
+    text = str(error) if own else f"{name}; set UNDERTOW_DEBUG=1 for where (may show data)"
+    click.echo(f"undertow: {text}", err=True)
+    if os.environ.get("UNDERTOW_DEBUG"):
+        raise error
+    return {"LockedError": LOCKED, "SettingsError": 2, "NoHomeError": 2, "PastNightError": 2}.get(name, 1)
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def _home(given: str | None) -> Home:
+    from flows.home import locate
+
+    return locate(given, os.environ)
+
+
+def _settings(home: Home) -> Settings:
+    from flows.settings import load
+
+    return load(home.settings)
+
+
+@contextmanager
+def _warehouse(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    from flows.reading import published
+
+    with published(home) as con:
+        yield con
+
+
+def _tell(payload: object, as_json: bool, text: str) -> None:  # noqa: FBT001
+    click.echo(json.dumps(payload, default=str, ensure_ascii=False) if as_json else text)
+
+
+@cli.command()
+@shared
+def init(home: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Make a home: inbox, settings, ledger."""
+    from flows.home import make
+
+    place = _home(home)
+    is_new = make(place)
+    said = "made" if is_new else "was there already"
+    _tell(
+        {"home": str(place.root), "new": is_new},
+        as_json,
+        f"{place.root} {said}. Drop files into {place.inbox}/<source>/, then `undertow run`.",
+    )
+
+
+@cli.command()
+@click.option("--as-of", type=Day(), help="The night's business date (default: today).")
+@shared
+def run(as_of: date | None, home: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Run one night."""
+    from flows.running import as_account, run_night
+
+    place = _home(home)
+    done = run_night(place, _settings(place), _clock, os.environ, as_of)
+    _tell(done, as_json, as_account(done))
+
+
+@cli.command()
+@click.argument("day", type=Day(), metavar="DATE")
+@shared
+def replay(day: date, home: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Run a past night again from what was known then, and compare its digest."""
+    from flows.home import require
+    from flows.replay import as_verdict, replayed
+
+    place = require(_home(home))
+    found = replayed(place, _settings(place), day, _clock)
+    _tell(found, as_json, as_verdict(found))
+    if not found["same"]:
+        sys.exit(1)
+
+
+@cli.command()
+@click.option("--seed", default=11, show_default=True, help="Another seed, another clinic.")
+@click.option("--patients", default=300, show_default=True)
+@shared
+def demo(seed: int, patients: int, home: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """A synthetic clinic, five nights, and what they show."""
+    from flows.demo import show
+
+    show(home, seed, patients, _clock, os.environ, as_json=as_json)
+
+
+@cli.command()
+@shared
+def serve(home: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Run the night on its schedule, under Prefect."""
+    from flows.home import require
+    from flows.serve import serve as serve_nights
+
+    place = require(_home(home))
+    serve_nights(place, _settings(place), os.environ, as_json=as_json)
+
+
+@cli.command()
+@click.argument("patient")
+@shared
+def explain(patient: str, home: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Why PATIENT has this status: draws, rule, numbers, what would change it."""
+    from flows.explain import as_text, explanation
+
+    with _warehouse(_home(home)) as con:
+        found = explanation(con, patient)
+    click.echo(found.as_json() if as_json else as_text(found))
+
+
+@cli.group()
+def quarantine() -> None:
+    """Rows that wait, with every reason."""
+
+
+@quarantine.command("list")
+@click.option("--all", "everything", is_flag=True, help="Also rows that are set aside.")
+@shared
+def quarantine_list(everything: bool, home: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Count what waits, by source and reason."""
+    from flows.reading import quarantined
+
+    with _warehouse(_home(home)) as con:
+        rows, text = quarantined(con, everything=everything)
+    _tell(rows, as_json, text)
+
+
+@quarantine.command("show")
+@click.argument("which")
+@click.option("--limit", default=20, show_default=True)
+@shared
+def quarantine_show(which: str, limit: int, home: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Show rows by quarantine id, file or reason (WHICH): they hold patients' data."""
+    from flows.reading import quarantined_rows
+
+    with _warehouse(_home(home)) as con:
+        rows, text = quarantined_rows(con, which, limit)
+    _tell(rows, as_json, text)
+
+
+@quarantine.command("replay")
+@click.option("--source", help="Only this source.")
+@click.option("--reason", help="Only rows with this reason.")
+@shared
+def quarantine_replay(
+    source: str | None, reason: str | None, home: str | None, as_json: bool  # noqa: FBT001
+) -> None:
+    """Read waiting rows again, after a mapping or the catalog was mended."""
+    from flows.home import require
+    from flows.replay import replay_quarantine
+    from flows.running import as_account
+
+    place = require(_home(home))
+    done = replay_quarantine(place, _settings(place), _clock, os.environ, source, reason)
+    _tell(done, as_json, as_account(done))
+
+
+@cli.group()
+def alerts() -> None:
+    """Alerts by their work-list numbers."""
+
+
+@alerts.command("list")
+@shared
+def alerts_list(home: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """List alerts: number, rule, tier, since when, state."""
+    from flows.reading import alert_rows
+
+    with _warehouse(_home(home)) as con:
+        rows, text = alert_rows(con)
+    _tell(rows, as_json, text)
+
+
+@alerts.command("show")
+@click.argument("number")
+@shared
+def alerts_show(number: str, home: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Explain the patient of an alert."""
+    from flows.explain import as_text, explanation
+    from flows.reading import patient_of
+
+    with _warehouse(_home(home)) as con:
+        found = explanation(con, patient_of(con, number))
+    click.echo(found.as_json() if as_json else as_text(found))
+
+
+@cli.command()
+@shared
+def doctor(home: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Look whether everything a night needs is in order."""
+    from flows.doctor import as_text, examined
+
+    checks = examined(_home(home), os.environ)
+    _tell([check.__dict__ for check in checks], as_json, as_text(checks))
+    if any(check.state == "bad" for check in checks):
+        sys.exit(1)
+
+
+@cli.command()
+@shared
+def verify(home: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Check landed bytes, the published file's digest and the account of rows, from nothing."""
+    from flows.doctor import as_text, verified
+    from flows.home import require
+
+    checks = verified(require(_home(home)))
+    _tell([check.__dict__ for check in checks], as_json, as_text(checks))
+    if any(check.state == "bad" for check in checks):
+        sys.exit(1)

@@ -55,6 +55,7 @@ class Night:
     verdicts: list[tuple[object, ...]] = field(default_factory=list)
     digest: str = ""
     published: Path | None = None
+    build_folder: Path | None = None
 
     @property
     def db(self) -> duckdb.DuckDBPyConnection:
@@ -66,7 +67,12 @@ class Night:
     @property
     def build(self) -> Path:
         """The file under construction: beside the published ones, so that a rename is atomic."""
-        return self.home.warehouse / ".build.duckdb"
+        return self.versions / ".build.duckdb"
+
+    @property
+    def versions(self) -> Path:
+        """The folder whose published file the build starts from; a replay's is empty."""
+        return self.build_folder or self.home.warehouse
 
     def close(self) -> None:
         """Close the build's connection if it is open."""

@@ -25,7 +25,7 @@ def land(night: Night) -> Counts:
 
 def read(night: Night) -> Counts:
     """Open the build and stage the rows of every file it does not hold yet."""
-    publish.begin_build(night.home.warehouse, night.build)
+    publish.begin_build(night.versions, night.build)
     limits = night.settings.limits
     night.con = store.connect(night.build, night.scratch, limits.memory, limits.threads)
     store.create(night.con)

@@ -49,6 +49,12 @@ def view_names() -> tuple[str, ...]:
 
 def create_views(con: duckdb.DuckDBPyConnection) -> None:
     """Create every view, and comment every table and column from the catalog."""
+    con.execute("BEGIN")
+    _create_views(con)
+    con.execute("COMMIT")
+
+
+def _create_views(con: duckdb.DuckDBPyConnection) -> None:
     folder = resources.files("warehouse") / "views"
     for name in view_names():
         sql = (folder / f"{name}.sql").read_text(encoding="utf-8")

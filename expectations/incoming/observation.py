@@ -24,7 +24,7 @@ __all__ = [
     "ValueIsPossible",
 ]
 
-_HAS_VALUE = "NOT is_withdrawal AND status <> 'cancelled'"
+_HAS_VALUE = "NOT coalesce(is_withdrawal, false) AND status IS DISTINCT FROM 'cancelled'"
 
 
 class CodeIsStated(RowExpectation):

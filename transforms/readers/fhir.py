@@ -42,7 +42,7 @@ ROWS: Final = pl.Schema(
 once, whatever it mixes."""
 
 ENTRIES_AT_ONCE = 20_000
-SPAN = 1 << 23
+SPAN = 12 << 20
 MAX_WORKERS = 4
 SUSPECT = r"\\u(?:[dD][89a-fA-F]|0000)|\x00"
 NUL = r"(?:^|[^\\])(?:\\\\)*\\u0000|\x00"

@@ -8,15 +8,15 @@ one role, so that what is planted can be counted.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import cycle, islice
-from math import log
 
 import numpy as np
 import polars as pl
 
-from transforms.synthetic.physiology import BASE, Cohort, World, cohort
+from transforms.synthetic.climbers import CLINIC, CROSSING, climbers
+from transforms.synthetic.physiology import cohort
 
 FEWEST = 120
 """Below that many patients there are not enough people for the roles."""
@@ -31,15 +31,6 @@ STALE_SHARE = 0.08
 ENRICHED_SHARE = 0.04
 RECENT_DAYS, STALE_DAYS = (2, 391), (410, 700)
 """Age of the newest draw at the first night: of most people, and of those who stayed away."""
-
-# Platform effects are the clinic's own (results.ASSAYS), by calendar; unit slips are planted.
-CLINIC = replace(
-    BASE, name="clinic", labs=2, lab_bias_sd=0, platform_changes=(1, 0, 0),
-    insulin_pmol=0, glucose_mmol=0,
-)  # fmt: skip
-CLIMBERS = replace(
-    CLINIC, name="climbers", shares=(0, 0, 1, 0, 0, 0, 0), draws=(0, 0, 0, 0, 0.4, 0.4, 0.2, 0, 0)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +53,11 @@ _FHIR = (pl.col("source") == "fhir") & ~pl.col("is_si")
 _SOUND = pl.col("is_last_sound") & ~pl.col("is_enriched")
 _SEEN_OFTEN = _SOUND & (pl.col("n_draws") >= 4)
 _DYSGLYCAEMIC = _CLASS == "dysglycaemic"
-_CLIMBER = pl.col("is_enriched") & pl.col("is_last_sound") & (pl.col("slope") > log(1.10))
 
 
 def _roles(patients: int) -> Iterator[Role]:
     """In order of precedence: rare people first."""
-    yield Role("climber", 6, _CSV & _CLIMBER, (2, 3, 4, 5), is_new=True)
+    yield Role("climber", CROSSING, pl.col("is_crossing"), (2, 3, 4, 5), is_new=True)
     yield Role("insulin", patients, pl.col("insulin_therapy") == "known")
     yield Role("insulin", 1, _DYSGLYCAEMIC & (pl.col("insulin_therapy") == "none"))
     yield Role("sulfonylurea", 2, _DYSGLYCAEMIC)
@@ -124,11 +114,12 @@ def clientele(patients: int, seed: int, nights: tuple[date, ...]) -> Clientele:
     if patients < FEWEST:
         raise ValueError("a clinic needs more patients: at least", FEWEST)
     enriched = round(ENRICHED_SHARE * patients)
-    parts = [
-        _part(cohort(patients - enriched, seed, CLINIC), CLINIC, 0),
-        _part(cohort(enriched, seed + 1, CLIMBERS), CLIMBERS, patients - enriched),
-    ]
-    people, draws = (pl.concat(frames) for frames in zip(*parts, strict=True))
+    usual = cohort(patients - enriched, seed, CLINIC)
+    added, drawn = climbers(enriched, seed + 1)
+    people = pl.concat([usual.people, _after(usual.people, added)], how="diagonal").with_columns(
+        is_enriched=pl.col("is_crossing").is_not_null()
+    )
+    draws = pl.concat([usual.draws, _after(usual.people, drawn)])
     people = _enrolled(people, draws, np.random.default_rng((seed, 1)))
     people = _with_roles(people, tuple(_roles(patients)))
     people = _dated(people, np.random.default_rng((seed, 2)), nights)
@@ -136,10 +127,9 @@ def clientele(patients: int, seed: int, nights: tuple[date, ...]) -> Clientele:
     return Clientele(_born(people, draws, nights[-1]), draws)
 
 
-def _part(of: Cohort, world: World, first: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    numbered = pl.col("person") + first
-    people = of.people.with_columns(numbered, is_enriched=pl.lit(world is CLIMBERS))
-    return people, of.draws.with_columns(numbered)
+def _after(people: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
+    """``frame`` with its persons numbered on after those of ``people``."""
+    return frame.with_columns(pl.col("person") + people.height)
 
 
 def _enrolled(people: pl.DataFrame, draws: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
@@ -156,7 +146,10 @@ def _enrolled(people: pl.DataFrame, draws: pl.DataFrame, rng: np.random.Generato
     is_fhir = np.arange(n) % round(1 / FHIR_SHARE) == 0
     return shuffled.with_columns(
         patient_id=_numbered(pl.int_range(1, pl.len() + 1), n),
-        source=pl.Series(np.where(is_fhir, "fhir", "clinic_csv")),
+        is_crossing=pl.col("is_crossing").fill_null(value=False),
+        source=pl.when(pl.Series(is_fhir) & pl.col("is_crossing").fill_null(value=False).not_())
+        .then(pl.lit("fhir"))
+        .otherwise(pl.lit("clinic_csv")),
         is_si=pl.Series(rng.random(n) < SI_SHARE) & ~pl.col("is_enriched"),
         age_at_last=pl.col("age_at_first") + pl.col("last_years"),
     )

@@ -54,8 +54,14 @@ MEASURES = {
     "diastolic": ("DBP", "8462-4", "mm[Hg]", 0, ""),
 }
 SHARE = {
-    **{"hba1c": 0.5, "triglyceride": 0.35, "hdl": 0.35, "alt": 0.3},
-    **{"weight": 0.5, "waist": 0.3, "systolic": 0.4, "diastolic": 0.4},
+    "hba1c": 0.5,
+    "triglyceride": 0.35,
+    "hdl": 0.35,
+    "alt": 0.3,
+    "weight": 0.5,
+    "waist": 0.3,
+    "systolic": 0.4,
+    "diastolic": 0.4,
 }
 """Share of visits at which it is measured."""
 

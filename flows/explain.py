@@ -1,0 +1,195 @@
+"""Explain: why a patient has this status, from the published warehouse alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from transforms.catalog.rule import RULE, STATUSES
+from transforms.trends import with_next
+from warehouse.store import frame
+
+NEXT_DRAW_DAYS = 180
+BARS = "▁▂▃▄▅▆▇█"
+LIMITS = (
+    "A mark is a reason to look, made from laboratory results that can be checked one by one.",
+    "It is not a diagnosis, names no tissue, and gives no time to diabetes.",
+    "A person without a mark is not thereby well; guidelines do not endorse screening insulin.",
+)
+
+
+class UnknownPatientError(LookupError):
+    """The published warehouse does not know the patient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything behind one status; ``draws`` are rows of ``fasting_pair`` with their files."""
+
+    patient_id: str
+    as_of: date
+    status: str
+    meaning: str
+    reason: str
+    tier: str | None
+    rule_version: str
+    trend: dict[str, Any] | None
+    evidence: dict[str, Any]
+    draws: list[dict[str, Any]]
+    what_would_change_it: list[str]
+    missing: list[str]
+    limits: tuple[str, ...] = LIMITS
+
+    def as_json(self) -> str:
+        """The explanation for machines."""
+        return json.dumps(asdict(self), default=str, ensure_ascii=False, indent=2)
+
+
+def explanation(con: duckdb.DuckDBPyConnection, patient_id: str) -> Explanation:
+    """Why ``patient_id`` has the status it has; a merged record answers for its survivor.
+
+    Raises:
+        UnknownPatientError: no such patient.
+    """
+    found = frame(
+        con,
+        "SELECT s.* FROM patient_status s WHERE s.patient_id = coalesce((SELECT survivor_id "
+        "FROM store.patient_alias WHERE patient_id = $1), $1)",
+        [patient_id],
+    ).to_dicts()
+    if not found:
+        raise UnknownPatientError("no such patient in the published warehouse")
+    status = found[0]
+    trend = frame(con, "SELECT * FROM trend WHERE patient_id = ?", [status["patient_id"]]).to_dicts()
+    draws = _draws(con, status["patient_id"])
+    evidence = json.loads(status["evidence"])
+    return Explanation(
+        patient_id=status["patient_id"],
+        as_of=status["as_of"],
+        status=status["status"],
+        meaning=STATUSES[status["status"]],
+        reason=status["reason"],
+        tier=status["tier"],
+        rule_version=status["rule_version"],
+        trend=trend[0] if trend else None,
+        evidence=evidence,
+        draws=draws.to_dicts(),
+        what_would_change_it=_changes(draws, trend[0] if trend else None, status["status"]),
+        missing=evidence.get("missing") or [],
+    )
+
+
+def _draws(con: duckdb.DuckDBPyConnection, patient_id: str) -> pl.DataFrame:
+    return frame(
+        con,
+        "SELECT p.drawn_on, p.insulin_uiu_ml, p.glucose_mg_dl, p.lab, p.assay, p.used, p.reason, "
+        "(SELECT string_agg(DISTINCT o.source || '/' || f.file || ' line ' || o.line, ', ' "
+        "ORDER BY o.source || '/' || f.file || ' line ' || o.line) FROM observation o "
+        "JOIN source_file f USING (file_id) WHERE o.patient_id = p.patient_id "
+        "AND o.observed_on = p.drawn_on AND o.analyte IN ('insulin', 'glucose')) AS lines "
+        "FROM fasting_pair p WHERE p.patient_id = ? ORDER BY p.drawn_on",
+        [patient_id],
+    )
+
+
+def _changes(draws: pl.DataFrame, trend: dict[str, Any] | None, status: str) -> list[str]:
+    """What the next draw would have to be for another outcome, glucose as it is now."""
+    if status == "excluded":
+        return ["The rule applies again when the ground for exclusion is gone."]
+    if trend is None or trend["n_pairs"] < RULE.min_pairs - 1:
+        return [f"{RULE.min_pairs} usable fasting pairs over {RULE.min_span_days} days."]
+    used = draws.filter("used").with_columns(patient_id=pl.lit("p"))
+    on = trend["last_on"] + timedelta(days=NEXT_DRAW_DAYS)
+    insulin = np.geomspace(1.0, 120.0, 400)
+    p = with_next(used, on, insulin, trend["glucose_level_mg_dl"])
+    when = f"A fasting draw on {on} with glucose {trend['glucose_level_mg_dl']:.0f} mg/dL"
+    return [f"{when} {text}" for text in _crossings(insulin, p)]
+
+
+def _crossings(insulin: np.ndarray[Any, Any], p: np.ndarray[Any, Any]) -> list[str]:
+    """The insulin values at which the probability passes the rule's borders, first time up."""
+    said = []
+    for tier, border in (("C", RULE.tier_c_p), ("B", RULE.tier_b_p), ("A", RULE.tier_a_p)):
+        above = np.flatnonzero(p >= border)
+        if above.size == 0:
+            said.append(f"does not reach tier {tier} at any insulin.")
+        elif above[0] == 0:
+            said.append(f"stays at tier {tier} or above even at low insulin.")
+        else:
+            value = insulin[above[0]]
+            clears = "clears below" if tier == "C" else f"is below tier {tier} under"
+            said.append(f"{clears} {value:.1f} uIU/mL insulin, reaches tier {tier} from there.")
+    return said
+
+
+def bars(values: list[float | None]) -> str:
+    """A line of blocks from lowest to highest value; a gap where there is none.
+
+    >>> bars([1, None, 3])
+    '▁ █'
+    """
+    known = [value for value in values if value is not None]
+    low, high = (min(known), max(known)) if known else (0.0, 0.0)
+    step = (high - low) / (len(BARS) - 1) or 1.0
+    return "".join(" " if v is None else BARS[round((v - low) / step)] for v in values)
+
+
+def as_text(found: Explanation) -> str:
+    """The explanation for people, plain text."""
+    tier = f", tier {found.tier}" if found.tier else ""
+    lines = [
+        f"{found.patient_id}: {found.status.replace('_', ' ')}{tier}, as of {found.as_of} "
+        f"(rule {found.rule_version})",
+        f"  {found.meaning}",
+        f"  Because {found.reason}.",
+        *_trend_lines(found),
+        "",
+        "  Draws",
+        *(_draw_line(draw) for draw in found.draws),
+        *([] if found.draws else ["    none"]),
+        "",
+        "  What would change it",
+        *(f"    {text}" for text in found.what_would_change_it),
+        "",
+        f"  Missing to say more: {', '.join(found.missing) or 'nothing that the rule asks for'}",
+        *(f"  {text}" for text in found.limits),
+    ]
+    return "\n".join(lines)
+
+
+def _trend_lines(found: Explanation) -> list[str]:
+    trend = found.trend
+    if trend is None:
+        return []
+    used = [draw for draw in found.draws if draw["used"]]
+    insulin = bars([draw["insulin_uiu_ml"] for draw in used])
+    glucose = bars([draw["glucose_mg_dl"] for draw in used])
+    return [
+        "",
+        f"  insulin {insulin}  now {trend['insulin_level_uiu_ml']:.1f} uIU/mL, "
+        f"{trend['insulin_slope_pct_year']:+.0f} % a year (90 % interval "
+        f"{trend['insulin_slope_low']:+.0f} to {trend['insulin_slope_high']:+.0f})",
+        f"  glucose {glucose}  now {trend['glucose_level_mg_dl']:.0f} mg/dL, "
+        f"{trend['glucose_slope_mg_dl_year']:+.1f} mg/dL a year (90 % interval "
+        f"{trend['glucose_slope_low']:+.1f} to {trend['glucose_slope_high']:+.1f})",
+        f"  probability: climbing unseen {trend['p_climbing_unseen']:.2f}, insulin climbing "
+        f"{trend['p_insulin_climbing']:.2f}, glucose fine {trend['p_glucose_fine']:.2f}, "
+        f"insulin high {trend['p_insulin_high']:.2f}",
+    ]
+
+
+def _draw_line(draw: dict[str, Any]) -> str:
+    insulin = "     -" if draw["insulin_uiu_ml"] is None else f"{draw['insulin_uiu_ml']:6.1f}"
+    glucose = "   -" if draw["glucose_mg_dl"] is None else f"{draw['glucose_mg_dl']:4.0f}"
+    use = "used" if draw["used"] else f"not used: {draw['reason']}"
+    platform = draw["assay"] or draw["lab"] or "assay not stated"
+    return (
+        f"    {draw['drawn_on']}  insulin {insulin}  glucose {glucose}  {use:<22} "
+        f"{platform}; {draw['lines'] or ''}"
+    )

@@ -1,0 +1,101 @@
+"""Read the published warehouse: connect as an analyst does, and a few lists for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+
+from flows.home import Home
+from warehouse.publish import current
+from warehouse.store import frame
+
+Rows = list[dict[str, Any]]
+
+
+class NothingPublishedError(LookupError):
+    """No night has been published yet."""
+
+
+class UnknownAlertError(LookupError):
+    """No alert has that number."""
+
+
+@contextmanager
+def published(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A read-only connection to the newest published file, shut off from other files.
+
+    Raises:
+        NothingPublishedError: nothing is published.
+    """
+    path = current(home.warehouse)
+    if path is None:
+        raise NothingPublishedError(f"nothing is published in {home.root}: run `undertow run` first")
+    config: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": False}
+    with duckdb.connect(str(path), read_only=True, config=config) as con:
+        yield con
+
+
+def quarantined(con: duckdb.DuckDBPyConnection, *, everything: bool) -> tuple[Rows, str]:
+    """What waits, by source and reason."""
+    rows = frame(
+        con,
+        "SELECT source, reason, count(*) AS rows, count(DISTINCT file) AS files, "
+        "min(first_seen_on) AS since, any_value(what_to_do) AS what_to_do, state FROM "
+        "(SELECT *, unnest(reasons) AS reason FROM quarantine) WHERE state = 'waiting' OR ? "
+        "GROUP BY source, reason, state ORDER BY rows DESC, source, reason",
+        [everything],
+    ).to_dicts()
+    lines = [
+        f"{row['rows']:>8}  {row['source']}: {row['reason']} (since {row['since']}, "
+        f"{row['files']} files{', set aside' if row['state'] == 'set_aside' else ''})\n"
+        f"          {row['what_to_do']}"
+        for row in rows
+    ]
+    return rows, "\n".join(lines) or "Nothing waits in quarantine."
+
+
+def quarantined_rows(
+    con: duckdb.DuckDBPyConnection, which: str, limit: int
+) -> tuple[Rows, str]:
+    """Waiting rows by quarantine id, file or reason, as they came."""
+    rows = frame(
+        con,
+        "SELECT quarantine_id, source, file, line, table_name, reasons, row, state, what_to_do "
+        "FROM quarantine WHERE quarantine_id = $1 OR file = $1 OR list_contains(reasons, $1) "
+        "ORDER BY source, file, line LIMIT $2",
+        [which, limit],
+    ).to_dicts()
+    lines = [
+        f"{row['source']}/{row['file']} line {row['line']}: {', '.join(row['reasons'])}\n"
+        f"  {row['row']}\n  {row['what_to_do']}"
+        for row in rows
+    ]
+    return rows, "\n".join(lines) or "No such row waits."
+
+
+def alert_rows(con: duckdb.DuckDBPyConnection) -> tuple[Rows, str]:
+    """Alerts without patients: number, rule, tier, opened, state."""
+    rows = frame(
+        con, "SELECT alert_id, rule, tier, opened_on, state FROM alert ORDER BY opened_on, alert_id"
+    ).to_dicts()
+    lines = [
+        f"{row['alert_id']}  {row['rule'].replace('_', ' '):<18} "
+        f"{'tier ' + row['tier'] if row['tier'] else '':<7} since {row['opened_on']}  {row['state']}"
+        for row in rows
+    ]
+    return rows, "\n".join(lines) or "No alert is open."
+
+
+def patient_of(con: duckdb.DuckDBPyConnection, number: str) -> str:
+    """The patient of an alert.
+
+    Raises:
+        UnknownAlertError: no such number.
+    """
+    found = con.execute("SELECT patient_id FROM alert WHERE alert_id = ?", [number]).fetchone()
+    if found is None:
+        raise UnknownAlertError("no alert has that number")
+    return str(found[0])
