@@ -210,19 +210,15 @@ def quarantine_show(which: str, limit: int, home: str | None, as_json: bool) -> 
 
 
 @quarantine.command("replay")
-@click.option("--source", help="Only this source.")
-@click.option("--reason", help="Only rows with this reason.")
 @shared
-def quarantine_replay(
-    source: str | None, reason: str | None, home: str | None, as_json: bool  # noqa: FBT001
-) -> None:
-    """Read waiting rows again, after a mapping or the catalog was mended."""
+def quarantine_replay(home: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Read what waits again, after a mapping or the catalog was mended."""
     from flows.home import require
     from flows.replay import replay_quarantine
     from flows.running import as_account
 
     place = require(_home(home))
-    done = replay_quarantine(place, _settings(place), _clock, os.environ, source, reason)
+    done = replay_quarantine(place, _settings(place), _clock, os.environ)
     _tell(done, as_json, as_account(done))
 
 

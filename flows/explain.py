@@ -109,23 +109,21 @@ def _changes(draws: pl.DataFrame, trend: dict[str, Any] | None, status: str) -> 
     insulin = np.geomspace(1.0, 120.0, 400)
     p = with_next(used, on, insulin, trend["glucose_level_mg_dl"])
     when = f"A fasting draw on {on} with glucose {trend['glucose_level_mg_dl']:.0f} mg/dL"
-    return [f"{when} {text}" for text in _crossings(insulin, p)]
+    return [f"{when} and insulin {text}" for text in _crossings(insulin, p)]
 
 
 def _crossings(insulin: np.ndarray[Any, Any], p: np.ndarray[Any, Any]) -> list[str]:
-    """The insulin values at which the probability passes the rule's borders, first time up."""
-    said = []
-    for tier, border in (("C", RULE.tier_c_p), ("B", RULE.tier_b_p), ("A", RULE.tier_a_p)):
-        above = np.flatnonzero(p >= border)
-        if above.size == 0:
-            said.append(f"does not reach tier {tier} at any insulin.")
-        elif above[0] == 0:
-            said.append(f"stays at tier {tier} or above even at low insulin.")
-        else:
-            value = insulin[above[0]]
-            clears = "clears below" if tier == "C" else f"is below tier {tier} under"
-            said.append(f"{clears} {value:.1f} uIU/mL insulin, reaches tier {tier} from there.")
-    return said
+    """The insulin values at which the probability first passes the rule's borders."""
+    first = {
+        tier: insulin[np.argmax(p >= border)] if (p >= border).any() else None
+        for tier, border in (("C", RULE.tier_c_p), ("B", RULE.tier_b_p), ("A", RULE.tier_a_p))
+    }
+    above = [f"{value:.1f} or more: probability enough for tier {tier}" for tier, value in first.items() if value]
+    lowest = first["C"]
+    if lowest is None:
+        return ["of any size: no mark"]
+    below = f"below {lowest:.1f}: no mark" if lowest > insulin[0] else "of any size: a mark"
+    return [below, *above]
 
 
 def bars(values: list[float | None]) -> str:

@@ -7,6 +7,7 @@ everything that passes between steps is in the night's staging tables, the ledge
 from __future__ import annotations
 
 import hashlib
+import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -56,6 +57,7 @@ class Night:
     digest: str = ""
     published: Path | None = None
     build_folder: Path | None = None
+    rebuild: bool = False
 
     @property
     def db(self) -> duckdb.DuckDBPyConnection:
@@ -67,12 +69,7 @@ class Night:
     @property
     def build(self) -> Path:
         """The file under construction: beside the published ones, so that a rename is atomic."""
-        return self.versions / ".build.duckdb"
-
-    @property
-    def versions(self) -> Path:
-        """The folder whose published file the build starts from; a replay's is empty."""
-        return self.build_folder or self.home.warehouse
+        return (self.build_folder or self.home.warehouse) / ".build.duckdb"
 
     def close(self) -> None:
         """Close the build's connection if it is open."""
@@ -96,8 +93,9 @@ def business_date(now: datetime, zone: str) -> date:
     return now.astimezone(ZoneInfo(zone)).date()
 
 
-def code_version() -> str:
-    """The package's version and a hash of its sources: what decides a night beside its files."""
+def code_version(settings: Settings) -> str:
+    """The package's version, a hash of its sources, and a hash of the sources' settings: what
+    decides a night beside its files and its date."""
     digest = hashlib.sha256()
     for package in ("expectations", "flows", "transforms", "warehouse"):
         root = Path(str(resources.files(package)))
@@ -105,7 +103,10 @@ def code_version() -> str:
             if path.suffix in (".py", ".sql"):
                 digest.update(path.relative_to(root).as_posix().encode())
                 digest.update(path.read_bytes())
-    return f"{metadata.version('undertow')}+{digest.hexdigest()[:10]}"
+    read_by = {name: part.model_dump() for name, part in sorted(settings.sources.items())}
+    mapping = json.dumps([settings.site.time_zone, read_by], sort_keys=True, default=str)
+    mark = hashlib.sha256(mapping.encode()).hexdigest()[:6]
+    return f"{metadata.version('undertow')}+{digest.hexdigest()[:10]}.{mark}"
 
 
 @contextmanager
@@ -145,7 +146,7 @@ def _begun(
             "shows a past night again"
         )
     run_id = f"{night.isoformat()}-{uuid.uuid4().hex[:8]}"
-    version = code_version()
+    version = code_version(settings)
     ledger.begin(run_id, night, now, version)
     return Night(
         home, settings, ledger, night, clock, scratch, progress, run_id, version, now

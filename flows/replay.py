@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 from flows.home import Home, locked, working_space
 from flows.night import Clock, Night, code_version
-from flows.reading import published
 from flows.running import run_night
 from flows.settings import Settings
 from flows.steps import REBUILD
@@ -32,24 +30,23 @@ def replayed(home: Home, settings: Settings, day: date, clock: Clock) -> dict[st
         ledger = Ledger(home.ledger)
         try:
             run = _last_run(ledger, day)
-            aside = Home(scratch / "home")
-            aside.warehouse.mkdir(parents=True)
+            aside = scratch / "replay"
+            aside.mkdir()
             night = Night(
                 home, settings, ledger, day, clock, scratch, progress, "replay", "", clock(),
-                build_folder=aside.warehouse,
+                build_folder=aside, rebuild=True,
             )  # fmt: skip
             counts = {step.name: _kept(night, step.name, step.run(night)) for step in REBUILD}
             again = digest(night.db)
             night.close()
         finally:
             ledger.close()
-            shutil.rmtree(scratch / "home", ignore_errors=True)
     return {
         "night": day.isoformat(),
         "digest_then": run["digest"],
         "digest_now": again,
         "same": run["digest"] == again,
-        "same_code": run["code_version"] == code_version(),
+        "same_code": run["code_version"] == code_version(settings),
         "steps": counts,
     }
 
@@ -81,25 +78,16 @@ def as_verdict(found: dict[str, Any]) -> str:
 
 
 def replay_quarantine(
-    home: Home,
-    settings: Settings,
-    clock: Clock,
-    environ: Mapping[str, str],
-    source: str | None,
-    reason: str | None,
+    home: Home, settings: Settings, clock: Clock, environ: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Ask for the files of waiting rows to be read again, and run the last night's date again."""
-    with published(home) as con:
-        rows = con.execute(
-            "SELECT DISTINCT file_id FROM store.quarantine WHERE state = 'waiting' "
-            "AND ($1 IS NULL OR source = $1) AND ($2 IS NULL OR list_contains(list_transform("
-            "reasons, lambda r: split_part(r, ':', 1)), $2))",
-            [source, reason],
-        ).fetchall()
+    """Read everything that waits again: the last night, rebuilt from its files.
+
+    A mended mapping or catalog is a new version, and a new version starts from the files anyway;
+    without one the same rows wait again.
+    """
     ledger = Ledger(home.ledger)
     try:
         last = ledger.last_night()
-        ledger.ask_replay([int(row[0]) for row in rows], clock().date())
     finally:
         ledger.close()
-    return run_night(home, settings, clock, environ, last)
+    return run_night(home, settings, clock, environ, last, rebuild=True)

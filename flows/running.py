@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -17,31 +18,42 @@ Done = dict[str, Any]
 
 
 def run_night(
-    home: Home, settings: Settings, clock: Clock, environ: Mapping[str, str], as_of: date | None
+    home: Home,
+    settings: Settings,
+    clock: Clock,
+    environ: Mapping[str, str],
+    as_of: date | None,
+    *,
+    rebuild: bool = False,
 ) -> Done:
     """One night, by whichever runner is configured; returns its account."""
-    if environ.get("PREFECT_API_URL"):
+    if environ.get("PREFECT_API_URL") and not rebuild:
         from flows.nightly import nightly
 
         nightly(str(home.root), as_of.isoformat() if as_of else None)
         return account(home)
     with progress_shown() as progress:
-        return run_here(home, settings, clock, progress, as_of)
+        return run_here(home, settings, clock, progress, as_of, rebuild=rebuild)
 
 
 def run_here(
-    home: Home, settings: Settings, clock: Clock, progress: Progress, as_of: date | None
+    home: Home,
+    settings: Settings,
+    clock: Clock,
+    progress: Progress,
+    as_of: date | None,
+    *,
+    rebuild: bool = False,
 ) -> Done:
     """One night in this process."""
     with opened(home, settings, clock, progress, as_of) as night:
+        night.rebuild = rebuild
         walk(night, STEPS)
     return account(home)
 
 
 def account(home: Home) -> Done:
     """The last run as the ledger has it."""
-    import json
-
     ledger = Ledger(home.ledger)
     try:
         run = dict(ledger.rows("SELECT * FROM run ORDER BY started_at DESC LIMIT 1")[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 from flows import compose, landing, page
 from flows.compute import compute
@@ -11,7 +12,7 @@ from flows.night import Counts, Night, NightFailedError, Step
 from flows.outbox import deliver
 from transforms.catalog.reasons import REASONS
 from transforms.catalog.tables import HISTORY
-from warehouse import account, publish, quarantine, store
+from warehouse import account, publish, store
 from warehouse.merge import merge as merge_staged
 
 
@@ -25,21 +26,32 @@ def land(night: Night) -> Counts:
 
 def read(night: Night) -> Counts:
     """Open the build and stage the rows of every file it does not hold yet."""
-    publish.begin_build(night.versions, night.build)
+    start = None if night.rebuild else _start(night)
+    publish.begin_build(start, night.build)
     limits = night.settings.limits
     night.con = store.connect(night.build, night.scratch, limits.memory, limits.threads)
     store.create(night.con)
     held = {row[0] for row in night.con.execute("SELECT file_id FROM store.source_file").fetchall()}
     files = [dict(row) for row in night.ledger.files(night.as_of) if row["file_id"] not in held]
-    again = held & {int(row["file_id"]) for row in night.ledger.to_replay()}
-    files += [dict(row) for row in night.ledger.files(night.as_of) if row["file_id"] in again]
-    quarantine.take_back(night.con, again)
     intake = read_files(
         night.con, night.home, night.settings, files, night.scratch, night.progress
     )
-    quarantine.only_waiting(night.con)
     night.lines = intake.lines
-    return {"files": intake.files, "staged": intake.staged, "rejected": intake.rejected}
+    return {
+        "files": intake.files,
+        "staged": intake.staged,
+        "rejected": intake.rejected,
+        "rebuilt": int(start is None),
+    }
+
+
+def _start(night: Night) -> Path | None:
+    """The published file to go on from, unless other code or source settings made it: a night is
+    a function of its files, its date and its version, so a new version starts from the files."""
+    current = publish.current(night.home.warehouse)
+    if current and night.ledger.made_by(current.name) == night.code_version:
+        return current
+    return None
 
 
 def expect(night: Night) -> Counts:
@@ -114,7 +126,6 @@ def publish_(night: Night) -> Counts:
     night.close()
     rows = publish.verify(night.build, night.digest)
     night.published = publish.publish(night.home.warehouse, night.build, night.run_id)
-    night.ledger.write("DELETE FROM replay")
     publish.prune(night.home.warehouse, night.settings.publish.keep)
     return {"published": 1, **{f"rows of {name}": count for name, count in rows.items()}}
 
@@ -171,6 +182,7 @@ def _same_as(night: Night, current: object) -> bool:
 def _keep_night(night: Night) -> None:
     """Copy the ledger's account of runs and alerts, and tonight's verdicts, into the warehouse."""
     con = night.db
+    _keep_old_verdicts(night)
     for row in night.verdicts:
         con.execute(
             "INSERT INTO store.validation_result (run_id, table_name, expectation, severity, "
@@ -196,6 +208,17 @@ def _keep_night(night: Night) -> None:
             + [date.fromisoformat(item["episode"]), date.fromisoformat(item["opened_on"])]
             + [item["state"]],
         )
+
+
+def _keep_old_verdicts(night: Night) -> None:
+    """A rebuild begins with an empty file: bring the verdicts of past nights over."""
+    current = publish.current(night.home.warehouse)
+    if night.counts["read"]["rebuilt"] and current:
+        night.db.execute(f"ATTACH '{current}' AS before (READ_ONLY)")
+        night.db.execute(
+            "INSERT INTO store.validation_result SELECT * FROM before.store.validation_result"
+        )
+        night.db.execute("DETACH before")
 
 
 def _naive(text: str | None) -> str | None:

@@ -40,7 +40,6 @@ CREATE TABLE IF NOT EXISTS outbox (
     message BLOB NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
     problem TEXT, sent_at TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS replay (file_id INTEGER PRIMARY KEY, asked_on TEXT NOT NULL) STRICT;
 """
 
 
@@ -103,16 +102,6 @@ class Ledger:
             "SELECT * FROM file WHERE known_on <= ? ORDER BY file_id", [known_by.isoformat()]
         )
 
-    def to_replay(self) -> list[sqlite3.Row]:
-        """Files a person asked to be read again after a mapping or catalog was mended."""
-        return self.rows("SELECT file_id FROM replay ORDER BY file_id")
-
-    def ask_replay(self, file_ids: Iterable[int], today: date) -> None:
-        """Have the next night read these files again."""
-        with self.transaction():
-            for file_id in file_ids:
-                self.write("INSERT OR IGNORE INTO replay VALUES (?, ?)", [file_id, today.isoformat()])
-
     # alerts and mails
 
     def secret(self) -> bytes:
@@ -164,6 +153,11 @@ class Ledger:
         """The business date of the last completed night."""
         found = self.rows("SELECT max(night) AS night FROM run WHERE state = 'done'")
         return date.fromisoformat(found[0]["night"]) if found[0]["night"] else None
+
+    def made_by(self, warehouse: str) -> str | None:
+        """The code version that made a published file."""
+        found = self.rows("SELECT code_version FROM run WHERE warehouse = ?", [warehouse])
+        return str(found[0]["code_version"]) if found else None
 
     def begin(self, run_id: str, night: date, now: datetime, code_version: str) -> None:
         """Note that a run started; runs left running by a killed process are closed as failed."""

@@ -31,13 +31,12 @@ def current(folder: Path) -> Path | None:
     return link.resolve() if link.exists() else None
 
 
-def begin_build(folder: Path, build: Path) -> None:
-    """Lay the build's starting file: a copy of the published one, or nothing yet."""
+def begin_build(start: Path | None, build: Path) -> None:
+    """Lay the build's starting file: a copy of ``start``, or nothing."""
     build.unlink(missing_ok=True)
     Path(f"{build}.wal").unlink(missing_ok=True)
-    published = current(folder)
-    if published:
-        shutil.copyfile(published, build)
+    if start:
+        shutil.copyfile(start, build)
         build.chmod(0o600)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import polars as pl
 
 from transforms.synthetic.physiology import BASE, CLIMBING, cohort
@@ -22,39 +21,39 @@ CLINIC = replace(
 CLIMBERS = replace(
     CLINIC, name="climbers", shares=(0, 0, 1, 0, 0, 0, 0), draws=(0, 0, 0, 0, 0, 0.4, 0.3, 0.2, 0.1)
 )
-CROSSING = 6
-"""How many of them become clear only by their newest draw."""
-AMONG = 1000
+ENRICHED, CROSSING = 12, 6
+"""How many are added, and how many of them at most become clear only by their newest draw."""
+AMONG = 2500
 NOISE_SD = 0.30
 """Of one draw's ln insulin, about: within-person, analytical and wander together."""
 CLEAR, UNCLEAR = 2.0, 1.3
 """Standard errors by which the slope of all draws, and of all but the newest, exceeds climbing."""
 
 
-def climbers(count: int, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """People and draws as of a cohort, and ``is_crossing``; persons numbered from 0.
-
-    Args:
-        count: how many; the first :data:`CROSSING` of them cross with their newest draw.
-        seed: of the simulation.
+def climbers(seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """:data:`ENRICHED` people and their draws as of a cohort, and ``is_crossing``, numbered from 0.
 
     Raises:
         ValueError: the simulation holds too few clear climbers.
     """
     pool = cohort(AMONG, seed, CLIMBERS)
-    chosen = _chosen(_evidence(pool.draws), count)
-    if chosen.height < count:
+    chosen = _chosen(_evidence(pool.draws))
+    if chosen.height < ENRICHED:
         raise ValueError("too few clear climbers were simulated", chosen.height)
     people = pool.people.join(chosen, on="person", maintain_order="right")
-    draws = pool.draws.join(chosen.select("person", "number"), on="person")
-    return tuple(frame.with_columns(person="number").drop("number") for frame in (people, draws))  # type: ignore[return-value]
+    draws = pool.draws.join(chosen.select("person", "number"), on="person", maintain_order="left")
+    return _renumbered(people), _renumbered(draws)
 
 
-def _chosen(evidence: pl.DataFrame, count: int) -> pl.DataFrame:
+def _renumbered(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(person="number").drop("number")
+
+
+def _chosen(evidence: pl.DataFrame) -> pl.DataFrame:
     """``person``, ``is_crossing`` and the new ``number``."""
     sound = evidence.filter("is_sound", pl.col("all") >= CLEAR)
     crossing = sound.filter(pl.col("before") <= UNCLEAR).head(CROSSING)
-    clear = sound.filter(pl.col("before") > UNCLEAR).head(count - crossing.height)
+    clear = sound.filter(pl.col("before") > UNCLEAR).head(ENRICHED - crossing.height)
     both = pl.concat(
         [crossing.with_columns(is_crossing=True), clear.with_columns(is_crossing=False)]
     )

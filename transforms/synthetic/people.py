@@ -15,20 +15,17 @@ from itertools import cycle, islice
 import numpy as np
 import polars as pl
 
-from transforms.synthetic.climbers import CLINIC, CROSSING, climbers
+from transforms.synthetic.climbers import CLINIC, CROSSING, ENRICHED, climbers
 from transforms.synthetic.physiology import cohort
 
 FEWEST = 120
 """Below that many patients there are not enough people for the roles."""
 NIGHTS = 5
-SILENT_NIGHT = 4
-"""The night on which the FHIR source sends nothing."""
 FHIR_SHARE = 0.25
 SI_SHARE = 0.08
 NEW_SHARE = 0.04
 """Share of patients with a new draw, per night after the first."""
 STALE_SHARE = 0.08
-ENRICHED_SHARE = 0.04
 RECENT_DAYS, STALE_DAYS = (2, 391), (410, 700)
 """Age of the newest draw at the first night: of most people, and of those who stayed away."""
 
@@ -56,7 +53,7 @@ _DYSGLYCAEMIC = _CLASS == "dysglycaemic"
 
 
 def _roles(patients: int) -> Iterator[Role]:
-    """In order of precedence: rare people first."""
+    """In order of precedence: rare people first. Nobody of FHIR is due on the fourth night."""
     yield Role("climber", CROSSING, pl.col("is_crossing"), (2, 3, 4, 5), is_new=True)
     yield Role("insulin", patients, pl.col("insulin_therapy") == "known")
     yield Role("insulin", 1, _DYSGLYCAEMIC & (pl.col("insulin_therapy") == "none"))
@@ -113,9 +110,8 @@ def clientele(patients: int, seed: int, nights: tuple[date, ...]) -> Clientele:
     """
     if patients < FEWEST:
         raise ValueError("a clinic needs more patients: at least", FEWEST)
-    enriched = round(ENRICHED_SHARE * patients)
-    usual = cohort(patients - enriched, seed, CLINIC)
-    added, drawn = climbers(enriched, seed + 1)
+    usual = cohort(patients - ENRICHED, seed, CLINIC)
+    added, drawn = climbers(seed + 1)
     people = pl.concat([usual.people, _after(usual.people, added)], how="diagonal").with_columns(
         is_enriched=pl.col("is_crossing").is_not_null()
     )

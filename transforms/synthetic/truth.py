@@ -56,7 +56,7 @@ def truth(clients: Clientele, visit: pl.DataFrame) -> pl.DataFrame:
         ate=_days(ATE, _ate_unsaid()), lysed=_days(LYSED, _lysed_unsaid())
     )
     note = pl.concat_str(
-        pl.when("is_enriched").then(pl.lit("enriched: a climber added to the cohort")),
+        pl.when("is_enriched").then(pl.lit("enriched: a climber added for clear draws")),
         pl.col("role").replace_strict(NOTES, default=None, return_dtype=pl.String),
         pl.when(pl.col("insulin_therapy") == "hidden").then(pl.lit(HIDDEN)),
         "ate",
