@@ -12,6 +12,7 @@ import pkgutil
 import re
 from typing import ClassVar, Literal
 
+from great_expectations.expectations.metadata_types import FailureSeverity
 from great_expectations.expectations import UnexpectedRowsExpectation
 
 Severity = Literal["reject", "warn"]
@@ -38,7 +39,7 @@ class RowExpectation(UnexpectedRowsExpectation):
     def stated(cls) -> RowExpectation:
         """The expectation ready to run: its predicate as the query of unexpected rows."""
         predicate = cls.fails_where.replace("{", "{{").replace("}", "}}")
-        severity = "critical" if cls.level == "reject" else "warning"
+        severity = FailureSeverity.CRITICAL if cls.level == "reject" else FailureSeverity.WARNING
         return cls(
             unexpected_rows_query=f"SELECT 1 AS failed FROM {{batch}} WHERE {predicate}",
             severity=severity,

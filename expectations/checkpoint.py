@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import great_expectations as gx
+from great_expectations.core.batch_definition import BatchDefinition
 
 from expectations.base import Severity, Suite
 from expectations.engine import batches
@@ -59,14 +61,16 @@ def _run(
     con: duckdb.DuckDBPyConnection,
     table: str,
     relation: str,
-    definition: gx.core.batch_definition.BatchDefinition,
+    definition: BatchDefinition[Any],
     suite: Suite,
 ) -> Iterator[Verdict]:
     counted = con.execute(f"SELECT count(*) FROM {relation}").fetchone()
     rows = int(counted[0]) if counted else 0
     stated = gx.ExpectationSuite(name=table, expectations=[item.stated() for item in suite])
     result = definition.get_batch().validate(stated, result_format="BASIC")
-    found = {item.expectation_config.type: item for item in result.results}
+    found = {
+        item.expectation_config.type: item for item in result.results if item.expectation_config
+    }
     for item in suite:
         failed = _count(table, item.label(), found.get(item.label()))
         yield Verdict(table, item.label(), item.level, item.sentence, rows, failed)

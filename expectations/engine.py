@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import duckdb
 import great_expectations as gx
 import sqlalchemy as sa
 from duckdb_sqlalchemy import ConnectionWrapper
+from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.core.batch_definition import BatchDefinition
 from great_expectations.datasource.fluent import SQLDatasource
 from great_expectations.execution_engine import SqlAlchemyExecutionEngine
@@ -40,13 +41,17 @@ class OpenConnectionEngine(SqlAlchemyExecutionEngine):
         self.engine.dispose()
 
 
+EngineType = type[SqlAlchemyExecutionEngine]
+"""Named here, since a data source has a field called ``type``."""
+
+
 class DuckDBDatasource(SQLDatasource):
     """A GX data source over DuckDB; registers itself as ``add_duckdb``."""
 
     type: Literal["duckdb"] = "duckdb"  # type: ignore[assignment]
 
     @property
-    def execution_engine_type(self) -> type[SqlAlchemyExecutionEngine]:
+    def execution_engine_type(self) -> EngineType:
         """The engine that keeps its connection."""
         return OpenConnectionEngine
 
@@ -54,7 +59,7 @@ class DuckDBDatasource(SQLDatasource):
 @contextmanager
 def batches(
     con: duckdb.DuckDBPyConnection, relations: dict[str, str]
-) -> Iterator[dict[str, BatchDefinition]]:
+) -> Iterator[dict[str, BatchDefinition[Any]]]:
     """A batch definition per relation, over a cursor of ``con`` that is closed afterwards.
 
     Args:
@@ -62,9 +67,9 @@ def batches(
         relations: name -> SQL table or parenthesised query.
     """
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     cursor = con.cursor()
-    source = context.data_sources.add_duckdb(  # type: ignore[attr-defined]
+    source = context.data_sources.add_duckdb(
         "undertow",
         connection_string="duckdb:///:memory:",
         kwargs={"creator": lambda: ConnectionWrapper(cursor), "poolclass": sa.StaticPool},

@@ -33,9 +33,7 @@ def divide(
         f"INSERT INTO {rejected} BY NAME SELECT file_id, line, part, '{table}' AS table_name, "
         f"reasons, source_row FROM ({failing}) WHERE len(reasons) > 0"
     )
-    moved = con.execute(
-        f"DELETE FROM {relation} WHERE len({reasons_sql(suite)}) > 0"
-    ).fetchone()
+    moved = con.execute(f"DELETE FROM {relation} WHERE len({reasons_sql(suite)}) > 0").fetchone()
     return int(moved[0]) if moved else 0
 
 

@@ -22,7 +22,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 LOCKED = 75
 
 
-class Day(click.ParamType):
+class Day(click.ParamType[date]):
     """A calendar day, YYYY-MM-DD."""
 
     name = "date"
@@ -66,12 +66,19 @@ def main() -> None:
 def _said(error: Exception) -> int:
     """Tell the error on stderr, without patients' data; return the exit code."""
     name = type(error).__name__
-    own = type(error).__module__.split(".")[0] in ("flows", "warehouse", "expectations", "transforms")
+    own = type(error).__module__.split(".")[0] in (
+        "flows",
+        "warehouse",
+        "expectations",
+        "transforms",
+    )
     text = str(error) if own else f"{name}; set UNDERTOW_DEBUG=1 for where (may show data)"
     click.echo(f"undertow: {text}", err=True)
     if os.environ.get("UNDERTOW_DEBUG"):
         raise error
-    return {"LockedError": LOCKED, "SettingsError": 2, "NoHomeError": 2, "PastNightError": 2}.get(name, 1)
+    return {"LockedError": LOCKED, "SettingsError": 2, "NoHomeError": 2, "PastNightError": 2}.get(
+        name, 1
+    )
 
 
 def _clock() -> datetime:
@@ -98,13 +105,13 @@ def _warehouse(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
         yield con
 
 
-def _tell(payload: object, as_json: bool, text: str) -> None:  # noqa: FBT001
+def _tell(payload: object, as_json: bool, text: str) -> None:
     click.echo(json.dumps(payload, default=str, ensure_ascii=False) if as_json else text)
 
 
 @cli.command()
 @shared
-def init(home: str | None, as_json: bool) -> None:  # noqa: FBT001
+def init(home: str | None, as_json: bool) -> None:
     """Make a home: inbox, settings, ledger."""
     from flows.home import make
 
@@ -121,7 +128,7 @@ def init(home: str | None, as_json: bool) -> None:  # noqa: FBT001
 @cli.command()
 @click.option("--as-of", type=Day(), help="The night's business date (default: today).")
 @shared
-def run(as_of: date | None, home: str | None, as_json: bool) -> None:  # noqa: FBT001
+def run(as_of: date | None, home: str | None, as_json: bool) -> None:
     """Run one night."""
     from flows.running import as_account, run_night
 
@@ -133,7 +140,7 @@ def run(as_of: date | None, home: str | None, as_json: bool) -> None:  # noqa: F
 @cli.command()
 @click.argument("day", type=Day(), metavar="DATE")
 @shared
-def replay(day: date, home: str | None, as_json: bool) -> None:  # noqa: FBT001
+def replay(day: date, home: str | None, as_json: bool) -> None:
     """Run a past night again from what was known then, and compare its digest."""
     from flows.home import require
     from flows.replay import as_verdict, replayed
@@ -149,7 +156,7 @@ def replay(day: date, home: str | None, as_json: bool) -> None:  # noqa: FBT001
 @click.option("--seed", default=11, show_default=True, help="Another seed, another clinic.")
 @click.option("--patients", default=300, show_default=True)
 @shared
-def demo(seed: int, patients: int, home: str | None, as_json: bool) -> None:  # noqa: FBT001
+def demo(seed: int, patients: int, home: str | None, as_json: bool) -> None:
     """A synthetic clinic, five nights, and what they show."""
     from flows.demo import show
 
@@ -158,7 +165,7 @@ def demo(seed: int, patients: int, home: str | None, as_json: bool) -> None:  # 
 
 @cli.command()
 @shared
-def serve(home: str | None, as_json: bool) -> None:  # noqa: FBT001
+def serve(home: str | None, as_json: bool) -> None:
     """Run the night on its schedule, under Prefect."""
     from flows.home import require
     from flows.serve import serve as serve_nights
@@ -170,7 +177,7 @@ def serve(home: str | None, as_json: bool) -> None:  # noqa: FBT001
 @cli.command()
 @click.argument("patient")
 @shared
-def explain(patient: str, home: str | None, as_json: bool) -> None:  # noqa: FBT001
+def explain(patient: str, home: str | None, as_json: bool) -> None:
     """Why PATIENT has this status: draws, rule, numbers, what would change it."""
     from flows.explain import as_text, explanation
 
@@ -187,7 +194,7 @@ def quarantine() -> None:
 @quarantine.command("list")
 @click.option("--all", "everything", is_flag=True, help="Also rows that are set aside.")
 @shared
-def quarantine_list(everything: bool, home: str | None, as_json: bool) -> None:  # noqa: FBT001
+def quarantine_list(everything: bool, home: str | None, as_json: bool) -> None:
     """Count what waits, by source and reason."""
     from flows.reading import quarantined
 
@@ -200,7 +207,7 @@ def quarantine_list(everything: bool, home: str | None, as_json: bool) -> None: 
 @click.argument("which")
 @click.option("--limit", default=20, show_default=True)
 @shared
-def quarantine_show(which: str, limit: int, home: str | None, as_json: bool) -> None:  # noqa: FBT001
+def quarantine_show(which: str, limit: int, home: str | None, as_json: bool) -> None:
     """Show rows by quarantine id, file or reason (WHICH): they hold patients' data."""
     from flows.reading import quarantined_rows
 
@@ -211,7 +218,7 @@ def quarantine_show(which: str, limit: int, home: str | None, as_json: bool) -> 
 
 @quarantine.command("replay")
 @shared
-def quarantine_replay(home: str | None, as_json: bool) -> None:  # noqa: FBT001
+def quarantine_replay(home: str | None, as_json: bool) -> None:
     """Read what waits again, after a mapping or the catalog was mended."""
     from flows.home import require
     from flows.replay import replay_quarantine
@@ -229,7 +236,7 @@ def alerts() -> None:
 
 @alerts.command("list")
 @shared
-def alerts_list(home: str | None, as_json: bool) -> None:  # noqa: FBT001
+def alerts_list(home: str | None, as_json: bool) -> None:
     """List alerts: number, rule, tier, since when, state."""
     from flows.reading import alert_rows
 
@@ -241,7 +248,7 @@ def alerts_list(home: str | None, as_json: bool) -> None:  # noqa: FBT001
 @alerts.command("show")
 @click.argument("number")
 @shared
-def alerts_show(number: str, home: str | None, as_json: bool) -> None:  # noqa: FBT001
+def alerts_show(number: str, home: str | None, as_json: bool) -> None:
     """Explain the patient of an alert."""
     from flows.explain import as_text, explanation
     from flows.reading import patient_of
@@ -253,7 +260,7 @@ def alerts_show(number: str, home: str | None, as_json: bool) -> None:  # noqa: 
 
 @cli.command()
 @shared
-def doctor(home: str | None, as_json: bool) -> None:  # noqa: FBT001
+def doctor(home: str | None, as_json: bool) -> None:
     """Look whether everything a night needs is in order."""
     from flows.doctor import as_text, examined
 
@@ -265,7 +272,7 @@ def doctor(home: str | None, as_json: bool) -> None:  # noqa: FBT001
 
 @cli.command()
 @shared
-def verify(home: str | None, as_json: bool) -> None:  # noqa: FBT001
+def verify(home: str | None, as_json: bool) -> None:
     """Check landed bytes, the published file's digest and the account of rows, from nothing."""
     from flows.doctor import as_text, verified
     from flows.home import require

@@ -62,7 +62,8 @@ def account_of(
         [as_of.isoformat()],
     ).to_dicts()
     statuses = frame(
-        con, "SELECT status, count(*) AS n FROM store.patient_status GROUP BY status ORDER BY status"
+        con,
+        "SELECT status, count(*) AS n FROM store.patient_status GROUP BY status ORDER BY status",
     )
     waiting = frame(
         con,
@@ -133,7 +134,9 @@ def _digest(night: Night, recipient: str, account: Account) -> int:
 
 
 def _heartbeat(night: Night, recipient: str, account: Account) -> int:
-    return _owe(night, "heartbeat", recipient, [recipient, account.night, night.digest], [], account)
+    return _owe(
+        night, "heartbeat", recipient, [recipient, account.night, night.digest], [], account
+    )
 
 
 def _owe(

@@ -137,10 +137,11 @@ def _with_weakest(newest: pl.LazyFrame, used: pl.LazyFrame) -> pl.LazyFrame:
 
 def _lipids(results: pl.LazyFrame) -> pl.LazyFrame:
     """Triglycerides and HDL of a day that are not known to be non-fasting."""
-    exact = pl.col("value").filter(pl.col("comparator").is_null(), pl.col("fasting") != "no")
+    fit = pl.col("comparator").is_null() & (pl.col("fasting") != "no")
+    columns = {"triglyceride_mg_dl": "triglyceride", "hdl_mg_dl": "hdl"}
     return results.group_by("patient_id", drawn_on="observed_on").agg(
-        triglyceride_mg_dl=exact.filter(pl.col("analyte") == "triglyceride").mean(),
-        hdl_mg_dl=exact.filter(pl.col("analyte") == "hdl").mean(),
+        pl.col("value").filter(fit & (pl.col("analyte") == analyte)).mean().alias(name)
+        for name, analyte in columns.items()
     )
 
 
@@ -161,7 +162,9 @@ def findings(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
         "SELECT d.*, t.p_without_one FROM store.trend_at_draw d LEFT JOIN store.trend t "
         "ON t.patient_id = d.patient_id AND t.last_on = d.drawn_on",
     )
-    pairs = frame(con, "SELECT patient_id, drawn_on, glucose_mg_dl FROM store.fasting_pair WHERE used")
+    pairs = frame(
+        con, "SELECT patient_id, drawn_on, glucose_mg_dl FROM store.fasting_pair WHERE used"
+    )
     return at_draws(series.lazy(), pairs.lazy())
 
 

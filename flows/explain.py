@@ -17,6 +17,8 @@ from warehouse.store import frame
 
 NEXT_DRAW_DAYS = 180
 BARS = "▁▂▃▄▅▆▇█"
+GLUCOSE_SPAN = (70.0, 126.0)
+"""mg/dL: the scale of glucose's bars, up to the threshold of diabetes."""
 LIMITS = (
     "A mark is a reason to look, made from laboratory results that can be checked one by one.",
     "It is not a diagnosis, names no tissue, and gives no time to diabetes.",
@@ -66,7 +68,9 @@ def explanation(con: duckdb.DuckDBPyConnection, patient_id: str) -> Explanation:
     if not found:
         raise UnknownPatientError("no such patient in the published warehouse")
     status = found[0]
-    trend = frame(con, "SELECT * FROM trend WHERE patient_id = ?", [status["patient_id"]]).to_dicts()
+    trend = frame(
+        con, "SELECT * FROM trend WHERE patient_id = ?", [status["patient_id"]]
+    ).to_dicts()
     draws = _draws(con, status["patient_id"])
     evidence = json.loads(status["evidence"])
     return Explanation(
@@ -118,7 +122,11 @@ def _crossings(insulin: np.ndarray[Any, Any], p: np.ndarray[Any, Any]) -> list[s
         tier: insulin[np.argmax(p >= border)] if (p >= border).any() else None
         for tier, border in (("C", RULE.tier_c_p), ("B", RULE.tier_b_p), ("A", RULE.tier_a_p))
     }
-    above = [f"{value:.1f} or more: probability enough for tier {tier}" for tier, value in first.items() if value]
+    above = [
+        f"{value:.1f} or more: probability enough for tier {tier}"
+        for tier, value in first.items()
+        if value
+    ]
     lowest = first["C"]
     if lowest is None:
         return ["of any size: no mark"]
@@ -126,16 +134,22 @@ def _crossings(insulin: np.ndarray[Any, Any], p: np.ndarray[Any, Any]) -> list[s
     return [below, *above]
 
 
-def bars(values: list[float | None]) -> str:
-    """A line of blocks from lowest to highest value; a gap where there is none.
+def bars(values: list[float | None], span: tuple[float, float] | None = None) -> str:
+    """A line of blocks from low to high; a gap where there is no value.
+
+    ``span`` fixes the ends of the scale, so that what is flat looks flat; without it the scale
+    runs from the lowest value to the highest.
 
     >>> bars([1, None, 3])
     '▁ █'
+    >>> bars([90.0, 92.0], GLUCOSE_SPAN)
+    '▃▄'
     """
     known = [value for value in values if value is not None]
-    low, high = (min(known), max(known)) if known else (0.0, 0.0)
+    low, high = span or (min(known, default=0.0), max(known, default=0.0))
     step = (high - low) / (len(BARS) - 1) or 1.0
-    return "".join(" " if v is None else BARS[round((v - low) / step)] for v in values)
+    heights = (None if v is None else min(max(round((v - low) / step), 0), 7) for v in values)
+    return "".join(" " if height is None else BARS[height] for height in heights)
 
 
 def as_text(found: Explanation) -> str:
@@ -167,7 +181,7 @@ def _trend_lines(found: Explanation) -> list[str]:
         return []
     used = [draw for draw in found.draws if draw["used"]]
     insulin = bars([draw["insulin_uiu_ml"] for draw in used])
-    glucose = bars([draw["glucose_mg_dl"] for draw in used])
+    glucose = bars([draw["glucose_mg_dl"] for draw in used], GLUCOSE_SPAN)
     return [
         "",
         f"  insulin {insulin}  now {trend['insulin_level_uiu_ml']:.1f} uIU/mL, "

@@ -102,7 +102,9 @@ def _read(
     source = settings.source(str(file["source"]))
     _note(con, file, source)
     try:
-        return _stage(con, file_id, _reading(home, settings, file, source, folder), file, source, lines)
+        return _stage(
+            con, file_id, _reading(home, settings, file, source, folder), file, source, lines
+        )
     except UnreadableError as error:
         problem = error
     except DamagedError:
@@ -162,8 +164,7 @@ def _stage(
     if reading.lines:
         lines[file_id] = reading.lines
     staged = sum(
-        receive(con, table, conform(table, rows, arrival))
-        for table, rows in reading.tables.items()
+        receive(con, table, conform(table, rows, arrival)) for table, rows in reading.tables.items()
     )
     return staged, reject(con, file_id, reading.rejects)
 

@@ -148,9 +148,7 @@ def _begun(
     run_id = f"{night.isoformat()}-{uuid.uuid4().hex[:8]}"
     version = code_version(settings)
     ledger.begin(run_id, night, now, version)
-    return Night(
-        home, settings, ledger, night, clock, scratch, progress, run_id, version, now
-    )
+    return Night(home, settings, ledger, night, clock, scratch, progress, run_id, version, now)
 
 
 def walk(night: Night, steps: tuple[Step, ...]) -> dict[str, Counts]:

@@ -15,7 +15,12 @@ FREE_BYTES = 100_000_000
 
 
 def open_landed(
-    path: Path, name: str, patient_id: str | None, source: Source, scratch: Path, limits: tuple[int, int]
+    path: Path,
+    name: str,
+    patient_id: str | None,
+    source: Source,
+    scratch: Path,
+    limits: tuple[int, int],
 ) -> Opened:
     """The file as its reader sees it.
 

@@ -11,9 +11,7 @@ import ssl
 from collections.abc import Callable
 from datetime import datetime
 from email import message_from_bytes, policy
-from email.message import EmailMessage
 from pathlib import Path
-from typing import cast
 
 from flows.home import Home
 from flows.settings import Mail, Settings
@@ -32,7 +30,9 @@ def deliver(
         if settings.mail.host:
             state, problem = _send(settings, row["recipient"], bytes(row["message"]))
         else:
-            state, problem = _write(home.mail, row["message_id"], row["night"], bytes(row["message"]))
+            state, problem = _write(
+                home.mail, row["message_id"], row["night"], bytes(row["message"])
+            )
         ledger.settle(row["message_id"], state, clock(), problem)
         counts[state] += 1
     return counts
@@ -50,7 +50,7 @@ def _write(folder: Path, message_id: str, night: str, message: bytes) -> tuple[s
 
 
 def _send(settings: Settings, recipient: str, message: bytes) -> tuple[str, str]:
-    parsed = cast("EmailMessage", message_from_bytes(message, policy=policy.SMTP))
+    parsed = message_from_bytes(message, policy=policy.SMTP)
     has_body_gone = False
     try:
         with _connected(settings.mail, settings.mail_password()) as server:

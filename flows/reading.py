@@ -32,7 +32,9 @@ def published(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     path = current(home.warehouse)
     if path is None:
-        raise NothingPublishedError(f"nothing is published in {home.root}: run `undertow run` first")
+        raise NothingPublishedError(
+            f"nothing is published in {home.root}: run `undertow run` first"
+        )
     config: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": False}
     with duckdb.connect(str(path), read_only=True, config=config) as con:
         yield con
@@ -57,9 +59,7 @@ def quarantined(con: duckdb.DuckDBPyConnection, *, everything: bool) -> tuple[Ro
     return rows, "\n".join(lines) or "Nothing waits in quarantine."
 
 
-def quarantined_rows(
-    con: duckdb.DuckDBPyConnection, which: str, limit: int
-) -> tuple[Rows, str]:
+def quarantined_rows(con: duckdb.DuckDBPyConnection, which: str, limit: int) -> tuple[Rows, str]:
     """Waiting rows by quarantine id, file or reason, as they came."""
     rows = frame(
         con,

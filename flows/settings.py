@@ -182,7 +182,9 @@ def load(file: Path) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file.name}: {error}") from error
     if "password" in given.get("mail", {}):
-        raise SettingsError("mail.password: not in the file; use UNDERTOW_MAIL__PASSWORD or mail.password_file")
+        raise SettingsError(
+            "mail.password: not in the file; use UNDERTOW_MAIL__PASSWORD or mail.password_file"
+        )
     try:
         settings = Settings(**given)
     except ValidationError as error:
@@ -231,7 +233,7 @@ def _keys(place: tuple[int | str, ...]) -> list[str]:
     return list(model.model_fields)
 
 
-TEMPLATE = '''\
+TEMPLATE = """\
 # Undertow's settings. Everything has a default; uncomment what you change.
 # Secrets never stand here: set UNDERTOW_MAIL__PASSWORD, or mail.password_file (mode 600).
 
@@ -272,7 +274,7 @@ TEMPLATE = '''\
 
 [publish]
 # keep = 14                        # published nights kept
-'''
+"""
 
 
 def template() -> str:

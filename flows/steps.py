@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -18,9 +19,7 @@ from warehouse.merge import merge as merge_staged
 
 def land(night: Night) -> Counts:
     """Keep the bytes of every new file in the inbox."""
-    found = landing.land(
-        night.home, night.ledger, night.as_of, night.settings.inbox.settle_seconds
-    )
+    found = landing.land(night.home, night.ledger, night.as_of, night.settings.inbox.settle_seconds)
     return {"new": found.new, "known": found.known, "growing": found.growing}
 
 
@@ -33,9 +32,7 @@ def read(night: Night) -> Counts:
     store.create(night.con)
     held = {row[0] for row in night.con.execute("SELECT file_id FROM store.source_file").fetchall()}
     files = [dict(row) for row in night.ledger.files(night.as_of) if row["file_id"] not in held]
-    intake = read_files(
-        night.con, night.home, night.settings, files, night.scratch, night.progress
-    )
+    intake = read_files(night.con, night.home, night.settings, files, night.scratch, night.progress)
     night.lines = intake.lines
     return {
         "files": intake.files,
@@ -99,7 +96,9 @@ def check(night: Night) -> Counts:
     tables = {name: f"store.{name}" for name in suite}
     found = verdicts(night.db, tables, suite)
     _keep_verdicts(night, found)
-    broken = [f"{v.table}.{v.expectation}" for v in found if v.severity == "reject" and not v.passed]
+    broken = [
+        f"{v.table}.{v.expectation}" for v in found if v.severity == "reject" and not v.passed
+    ]
     if broken:
         raise NightFailedError(f"not published, since it does not hold: {', '.join(broken)}")
     return {"expectations": len(found), "warnings": sum(not v.passed for v in found)}
@@ -114,7 +113,7 @@ def alert(night: Night) -> Counts:
 def publish_(night: Night) -> Counts:
     """Close, verify and swap in the new warehouse, unless it would be the same one again."""
     current = publish.current(night.home.warehouse)
-    if current and not night.counts["read"]["files"] and _same_as(night, current):
+    if current and not night.counts["read"]["files"] and _is_same_again(night):
         night.published = current
         night.close()
         night.build.unlink()
@@ -163,14 +162,14 @@ def _rows(night: Night, relation: str) -> bool:
     return night.db.execute(f"SELECT 1 FROM {relation} LIMIT 1").fetchone() is not None
 
 
-def _keep_verdicts(night: Night, found: list[object]) -> None:
+def _keep_verdicts(night: Night, found: Sequence[object]) -> None:
     night.verdicts += [
         (v.table, v.expectation, v.severity, v.sentence, v.rows_checked, v.rows_failed, v.passed)  # type: ignore[attr-defined]
         for v in found
     ]
 
 
-def _same_as(night: Night, current: object) -> bool:
+def _is_same_again(night: Night) -> bool:
     done = night.ledger.rows(
         "SELECT digest FROM run WHERE state = 'done' AND night = ? AND code_version = ? "
         "ORDER BY started_at DESC LIMIT 1",
@@ -223,5 +222,3 @@ def _keep_old_verdicts(night: Night) -> None:
 
 def _naive(text: str | None) -> str | None:
     return text[:26].replace("T", " ").removesuffix("+00:00") if text else None
-
-

@@ -54,9 +54,7 @@ def keep_rejected(con: duckdb.DuckDBPyConnection, sentences: dict[str, str]) -> 
 
 def keep_duplicates(con: duckdb.DuckDBPyConnection) -> int:
     """Note the arriving rows that said again what was known."""
-    return replace(
-        con, NIGHT["duplicate_row"], "false", "SELECT DISTINCT * FROM staging.duplicate"
-    )
+    return replace(con, NIGHT["duplicate_row"], "false", "SELECT DISTINCT * FROM staging.duplicate")
 
 
 def account(con: duckdb.DuckDBPyConnection) -> int:
@@ -95,8 +93,6 @@ def account(con: duckdb.DuckDBPyConnection) -> int:
                  ELSE 'read' END AS state
         FROM file LEFT JOIN counts USING (file_id)
     """
-    count = replace(
-        con, NIGHT["source_file"], "file_id IN (SELECT file_id FROM counted)", rows
-    )
+    count = replace(con, NIGHT["source_file"], "file_id IN (SELECT file_id FROM counted)", rows)
     con.execute("DROP TABLE counted")
     return count

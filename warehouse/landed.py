@@ -59,7 +59,9 @@ def verified(root: Path, digest: str) -> Path:
     """
     path = place(root, digest)
     if not path.exists() or sha256(path) != digest:
-        raise DamagedError(f"landed file {digest[:12]} is missing or damaged; restore it from backup")
+        raise DamagedError(
+            f"landed file {digest[:12]} is missing or damaged; restore it from backup"
+        )
     return path
 
 

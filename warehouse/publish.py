@@ -43,7 +43,9 @@ def begin_build(start: Path | None, build: Path) -> None:
 def view_names() -> tuple[str, ...]:
     """The analyst views, one file each under ``warehouse/views``, in the order to create them."""
     folder = resources.files("warehouse") / "views"
-    return tuple(sorted(Path(item.name).stem for item in folder.iterdir() if item.name.endswith(".sql")))
+    return tuple(
+        sorted(Path(item.name).stem for item in folder.iterdir() if item.name.endswith(".sql"))
+    )
 
 
 def create_views(con: duckdb.DuckDBPyConnection) -> None:
@@ -61,7 +63,9 @@ def _create_views(con: duckdb.DuckDBPyConnection) -> None:
         header = " ".join(line[2:].strip() for line in sql.splitlines() if line.startswith("--"))
         con.execute(f'COMMENT ON VIEW main."{name}" IS {_quoted(header)}')
         for column in _columns(con, "main", name):
-            con.execute(f'COMMENT ON COLUMN main."{name}"."{column}" IS {_quoted(describe(column))}')
+            con.execute(
+                f'COMMENT ON COLUMN main."{name}"."{column}" IS {_quoted(describe(column))}'
+            )
     for table in TABLES.values():
         con.execute(f"COMMENT ON TABLE store.{table.name} IS {_quoted(table.grain)}")
         for column in table.columns:

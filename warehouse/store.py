@@ -22,7 +22,9 @@ UNDIGESTED = frozenset({"run", "validation_result", "alert"})
 """Tables that name runs and clock times; a replayed night has others."""
 
 
-def connect(path: Path, scratch: Path, memory_limit: str = "", threads: int = 0) -> duckdb.DuckDBPyConnection:
+def connect(
+    path: Path, scratch: Path, memory_limit: str = "", threads: int = 0
+) -> duckdb.DuckDBPyConnection:
     """Open the file under construction, read-write, with a scratch database beside it.
 
     Args:
@@ -155,7 +157,9 @@ def wrong_digests(con: duckdb.DuckDBPyConnection) -> list[str]:
     """The tables whose rows do not add up to their running digest."""
     kept = {
         name: (n, total)
-        for name, n, total in con.execute("SELECT table_name, n, total FROM store.digest").fetchall()
+        for name, n, total in con.execute(
+            "SELECT table_name, n, total FROM store.digest"
+        ).fetchall()
     }
     return [
         table.name

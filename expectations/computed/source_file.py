@@ -7,9 +7,7 @@ from expectations.base import RowExpectation
 
 class EveryRowIsInOnePlace(RowExpectation):
     sentence = "rows_in = accepted + quarantined + duplicate + superseded does not hold for a file."
-    fails_where = (
-        "rows_in <> rows_accepted + rows_quarantined + rows_duplicate + rows_superseded"
-    )
+    fails_where = "rows_in <> rows_accepted + rows_quarantined + rows_duplicate + rows_superseded"
 
 
 class FileIsReadWhole(RowExpectation):

@@ -26,4 +26,6 @@ class IntervalHoldsItsSlope(RowExpectation):
 class LevelIsPlausible(RowExpectation):
     level = "warn"
     sentence = "A fitted level lies outside what people have; look at the draws."
-    fails_where = "insulin_level_uiu_ml NOT BETWEEN 0.3 AND 300 OR glucose_level_mg_dl NOT BETWEEN 35 AND 500"
+    fails_where = (
+        "insulin_level_uiu_ml NOT BETWEEN 0.3 AND 300 OR glucose_level_mg_dl NOT BETWEEN 35 AND 500"
+    )

@@ -24,4 +24,4 @@ __all__ = [
 
 class MedicationIsNamed(RowExpectation):
     sentence = "The medication has neither code, name nor class. Send it again."
-    fails_where = "code IS NULL AND name IS NULL AND \"class\" IS NULL"
+    fails_where = 'code IS NULL AND name IS NULL AND "class" IS NULL'

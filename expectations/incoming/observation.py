@@ -65,7 +65,9 @@ class UnitIsStated(RowExpectation):
 
 class UnitIsKnown(RowExpectation):
     sentence = "The unit's spelling is not known. Add it to the unit catalog, then replay."
-    fails_where = f"{_HAS_VALUE} AND number IS NOT NULL AND source_unit IS NOT NULL AND ucum IS NULL"
+    fails_where = (
+        f"{_HAS_VALUE} AND number IS NOT NULL AND source_unit IS NOT NULL AND ucum IS NULL"
+    )
 
 
 class UnitFitsAnalyte(RowExpectation):
@@ -82,7 +84,9 @@ class FastingIsUnderstood(RowExpectation):
 class FastingAgreesWithCode(RowExpectation):
     level = "warn"
     sentence = "The code says fasting, the row says not (or the reverse); the row is believed."
-    fails_where = "(timing = 'fasting' AND fasting = 'no') OR (timing = 'post_load' AND fasting = 'yes')"
+    fails_where = (
+        "(timing = 'fasting' AND fasting = 'no') OR (timing = 'post_load' AND fasting = 'yes')"
+    )
 
 
 class UnitFitsCode(RowExpectation):

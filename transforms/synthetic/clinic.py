@@ -194,33 +194,54 @@ class _Worn:
         return emit.libre_csv(self.readings, self.wearer, datetime.combine(day, time(20)))
 
 
-def _worn(people: pl.DataFrame, first: date, seed: int) -> Iterator[_Worn]:
-    """Four of one brand and two of the other; one over the night the clocks go back."""
-    columns = ("patient_id", "birth_date", "last_glucose", "night")
-    wearers = people.filter(pl.col("role") == "sensor").select(columns).rows()
-    high = people.filter(pl.col("role") == "high_sensor").select(columns).rows()
-    change = autumn_change(first) - timedelta(days=6)
-    plans = (
-        ("dexcom", 1, change, 12, (2,)),
-        ("dexcom", 1, first - timedelta(days=15), 14, (3, 9)),
-        ("dexcom", 3, first - timedelta(days=9), 10, ()),
-        ("libre", 1, first - timedelta(days=15), 14, (6,)),
-        ("libre", 4, first - timedelta(days=10), 11, ()),
-        ("dexcom", 2, first - timedelta(days=14), 14, ()),
-    )
-    for i, (plan, person) in enumerate(zip(plans, [*wearers, *high], strict=False)):
-        brand, night, starts_on, days, lows = plan
-        patient_id, birth_date, glucose, _ = person
-        is_high = person in high
-        wear = Wear(
-            starts_on,
-            days,
-            step=5 if brand == "dexcom" else 15,
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A brand's sensor: the night its file comes, when it was put on, nights lain upon."""
+
+    brand: str
+    night: int
+    starts_on: date
+    days: int
+    low_nights: tuple[int, ...] = ()
+
+    def wear(self, glucose: float, *, is_high: bool) -> Wear:
+        """This sensor on somebody of that fasting glucose; ``is_high``: far above it all day."""
+        return Wear(
+            self.starts_on,
+            self.days,
+            step=5 if self.brand == "dexcom" else 15,
             base=glucose + (45 if is_high else 3),
             appetite=5.5 if is_high else 1.0,
-            low_nights=lows,
-            scanned=0.0 if brand == "dexcom" else 0.08,
+            low_nights=self.low_nights,
+            scanned=0.0 if self.brand == "dexcom" else 0.08,
         )
+
+
+def _plans(first: date) -> tuple[_Plan, ...]:
+    """The first is worn over the night on which the clocks go back."""
+
+    def before(days: int) -> date:
+        return first - timedelta(days=days)
+
+    return (
+        _Plan("dexcom", 1, autumn_change(first) - timedelta(days=6), 12, (2,)),
+        _Plan("dexcom", 1, before(15), 14, (3, 9)),
+        _Plan("dexcom", 3, before(9), 10),
+        _Plan("libre", 1, before(15), 14, (6,)),
+        _Plan("libre", 4, before(10), 11),
+        _Plan("dexcom", 2, before(14), 14),
+    )
+
+
+def _worn(people: pl.DataFrame, first: date, seed: int) -> Iterator[_Worn]:
+    """Four of one brand and two of the other, the last on somebody whose glucose is high."""
+    wearers = people.filter(pl.col("role").is_in(["sensor", "high_sensor"])).sort(
+        pl.col("role") == "high_sensor", "patient_id"
+    )
+    columns = wearers.select("patient_id", "birth_date", "last_glucose", "role").iter_rows()
+    for i, (plan, found) in enumerate(zip(_plans(first), columns, strict=False)):
+        patient_id, birth_date, glucose, role = found
+        wear = plan.wear(glucose, is_high=role == "high_sensor")
         shown = readings(wear, np.random.default_rng((seed, 5, i)))
-        serial = f"8X{seed % 100:02}{i + 1:02}"
-        yield _Worn(brand, night, emit.Wearer(patient_id, birth_date, serial), shown)
+        wearer = emit.Wearer(patient_id, birth_date, f"8X{seed % 100:02}{i + 1:02}")
+        yield _Worn(plan.brand, plan.night, wearer, shown)

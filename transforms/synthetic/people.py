@@ -50,9 +50,10 @@ _FHIR = (pl.col("source") == "fhir") & ~pl.col("is_si")
 _SOUND = pl.col("is_last_sound") & ~pl.col("is_enriched")
 _SEEN_OFTEN = _SOUND & (pl.col("n_draws") >= 4)
 _DYSGLYCAEMIC = _CLASS == "dysglycaemic"
+_IS_YOUNG = pl.col("age_at_last").is_between(20, 40)
 
 
-def _roles(patients: int) -> Iterator[Role]:
+def _special_roles(patients: int) -> Iterator[Role]:
     """In order of precedence: rare people first. Nobody of FHIR is due on the fourth night."""
     yield Role("climber", CROSSING, pl.col("is_crossing"), (2, 3, 4, 5), is_new=True)
     yield Role("insulin", patients, pl.col("insulin_therapy") == "known")
@@ -80,12 +81,18 @@ def _roles(patients: int) -> Iterator[Role]:
     yield Role("merged", 3, _SEEN_OFTEN, (1, 1, 3))
     yield Role("sensor", 5, _SOUND & ~_DYSGLYCAEMIC)
     yield Role("stale", round(STALE_SHARE * patients), ~pl.col("is_enriched"))
-    new = max(12, round(NEW_SHARE * (NIGHTS - 1) * patients) - 21)
-    yield Role("new", new // 3, _FHIR & _SOUND, (2, 3, 5), is_new=True)
-    yield Role("new", new - new // 3, _CSV & _SOUND, (4, 2, 3, 5, 4, 3), is_new=True)
 
 
-_IS_YOUNG = pl.col("age_at_last").is_between(20, 40)
+def _roles(patients: int) -> tuple[Role, ...]:
+    """All roles; as many ordinary new draws as the share of new draws leaves."""
+    special = tuple(_special_roles(patients))
+    taken = sum(role.count for role in special if role.is_new)
+    new = max(12, round(NEW_SHARE * (NIGHTS - 1) * patients) - taken)
+    return (
+        *special,
+        Role("new", new // 3, _FHIR & _SOUND, (2, 3, 5), is_new=True),
+        Role("new", new - new // 3, _CSV & _SOUND, (4, 2, 3, 5, 4, 3), is_new=True),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ def clientele(patients: int, seed: int, nights: tuple[date, ...]) -> Clientele:
     )
     draws = pl.concat([usual.draws, _after(usual.people, drawn)])
     people = _enrolled(people, draws, np.random.default_rng((seed, 1)))
-    people = _with_roles(people, tuple(_roles(patients)))
+    people = _with_roles(people, _roles(patients))
     people = _dated(people, np.random.default_rng((seed, 2)), nights)
     draws = _visits(people, draws)
     return Clientele(_born(people, draws, nights[-1]), draws)
