@@ -12,8 +12,8 @@ import pkgutil
 import re
 from typing import ClassVar, Literal
 
-from great_expectations.expectations.metadata_types import FailureSeverity
 from great_expectations.expectations import UnexpectedRowsExpectation
+from great_expectations.expectations.metadata_types import FailureSeverity
 
 Severity = Literal["reject", "warn"]
 

@@ -17,8 +17,8 @@ import duckdb
 import great_expectations as gx
 import sqlalchemy as sa
 from duckdb_sqlalchemy import ConnectionWrapper
-from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.core.batch_definition import BatchDefinition
+from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.datasource.fluent import SQLDatasource
 from great_expectations.execution_engine import SqlAlchemyExecutionEngine
 

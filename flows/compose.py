@@ -96,7 +96,8 @@ def _members(night: Night) -> list[Row]:
     return frame(
         night.db,
         "SELECT c.cohort AS rule, c.patient_id, c.entered_on, s.tier, s.status, s.reason, "
-        "t.* EXCLUDE (patient_id) FROM store.cohort c JOIN store.patient_status s USING (patient_id) "
+        "t.* EXCLUDE (patient_id) FROM store.cohort c "
+        "JOIN store.patient_status s USING (patient_id) "
         "JOIN store.trend t USING (patient_id) WHERE c.left_on IS NULL "
         f"AND c.cohort IN ({', '.join(repr(name) for name in alerting)}) "
         "ORDER BY t.p_climbing_unseen DESC, c.patient_id",

@@ -61,7 +61,8 @@ def _persons(con: duckdb.DuckDBPyConnection) -> None:
     staged = " UNION ".join(f"SELECT patient_id FROM staging.{name}" for name in HISTORY)
     mentioned = frame(
         con,
-        f"SELECT patient_id FROM store.person UNION SELECT patient_id FROM old_alias UNION {staged}",
+        "SELECT patient_id FROM store.person UNION SELECT patient_id FROM old_alias "
+        f"UNION {staged}",
     )
     everyone = persons(records.lazy(), mentioned.lazy(), alias.lazy())
     _write(con, "patient_alias", alias)

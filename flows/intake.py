@@ -61,7 +61,8 @@ def read_files(
 def quote(con: duckdb.DuckDBPyConnection, lines: Mapping[int, Path]) -> None:
     """Give rejected rows their source text, from the lines of their file."""
     wanted = con.execute(
-        "SELECT DISTINCT file_id FROM staging.rejected WHERE source_row IS NULL AND line IS NOT NULL"
+        "SELECT DISTINCT file_id FROM staging.rejected "
+        "WHERE source_row IS NULL AND line IS NOT NULL"
     ).fetchall()
     for (file_id,) in wanted:
         if file_id in lines:

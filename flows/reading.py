@@ -83,7 +83,8 @@ def alert_rows(con: duckdb.DuckDBPyConnection) -> tuple[Rows, str]:
     ).to_dicts()
     lines = [
         f"{row['alert_id']}  {row['rule'].replace('_', ' '):<18} "
-        f"{'tier ' + row['tier'] if row['tier'] else '':<7} since {row['opened_on']}  {row['state']}"
+        f"{'tier ' + row['tier'] if row['tier'] else '':<7} since {row['opened_on']}  "
+        f"{row['state']}"
         for row in rows
     ]
     return rows, "\n".join(lines) or "No alert is open."

@@ -8,8 +8,6 @@ import polars as pl
 
 from transforms.catalog.rule import COHORTS, RULE, CohortDefinition, Rule
 
-EVALUATED = "evaluated"
-
 
 def cohorts(
     findings: pl.LazyFrame, excluded: pl.LazyFrame, as_of: date, rule: Rule = RULE
@@ -79,47 +77,35 @@ def _stays(
 
 
 def attrition(statuses: pl.LazyFrame) -> pl.LazyFrame:
-    """From everyone to each cohort, step by step, in the rule's own order.
+    """From everyone to each cohort, step by step.
 
     Args:
         statuses: :func:`transforms.statuses.statuses`.
 
     Returns:
-        ``cohort``, ``step``, ``reason``, ``n_before``, ``n_excluded``, ``n_after``.
+        ``cohort``, ``step``, ``reason``, ``n_before``, ``n_excluded``, ``n_after``: exclusions,
+        then what could not be evaluated, each by name, then the rule itself.
     """
-    counted = (
-        statuses.with_columns(step_reason=_step_reason()).group_by("step_reason").len().collect()
-    )
-    by_reason = dict(zip(counted["step_reason"], counted["len"], strict=True))
-    members = statuses.select("status", "tier").collect()
-    rows = [row for cohort in COHORTS for row in _steps(cohort, by_reason, members)]
+    members = statuses.select("status", "tier", "ground").collect()
+    counted = members.filter(pl.col("ground").is_not_null()).group_by("status", "ground").len()
+    grounds = [
+        (f"{status}: {ground}", n) for status, ground, n in counted.sort("status", "ground").rows()
+    ]
+    rows = [row for cohort in COHORTS for row in _steps(cohort, grounds, members)]
     columns = ["cohort", "step", "reason", "n_before", "n_excluded", "n_after"]
     return pl.LazyFrame(rows, schema=columns, orient="row")
 
 
-def _step_reason() -> pl.Expr:
-    """Reasons without their numbers, so that equal grounds are one step."""
-    plain = pl.col("reason").str.replace(r";.*$", "").str.replace_all(r"\b\d+ (days|usable)", "$1")
-    held = pl.col("status").is_in(["excluded", "unresolved"])
-    return pl.when(held).then(pl.concat_str("status", pl.lit(": "), plain)).otherwise(
-        pl.lit(EVALUATED)
-    )
-
-
 def _steps(
-    cohort: CohortDefinition, by_reason: dict[str, int], members: pl.DataFrame
+    cohort: CohortDefinition, grounds: list[tuple[str, int]], members: pl.DataFrame
 ) -> list[tuple[object, ...]]:
-    before = sum(by_reason.values())
-    rows: list[tuple[object, ...]] = [(cohort.name, 1, "everyone", before, 0, before)]
-    grounds = sorted(reason for reason in by_reason if reason != EVALUATED)
-    for reason in grounds:
-        out = by_reason[reason]
-        rows.append((cohort.name, len(rows) + 1, reason, before, out, before - out))
-        before -= out
     tier = pl.col("tier").is_in(cohort.tiers) if cohort.tiers else pl.lit(value=True)
     inside = members.filter(pl.col("status").is_in(cohort.statuses), tier.fill_null(value=False))
-    rows.append(
-        (cohort.name, len(rows) + 1, "rule does not hold", before, before - inside.height)
-        + (inside.height,)
-    )
+    left = [("everyone", 0), *grounds]
+    evaluated = members.height - sum(n for _, n in left)
+    rows: list[tuple[object, ...]] = []
+    before = members.height
+    for reason, out in [*left, ("the rule does not hold", evaluated - inside.height)]:
+        rows.append((cohort.name, len(rows) + 1, reason, before, out, before - out))
+        before -= out
     return rows

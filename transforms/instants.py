@@ -49,9 +49,8 @@ def offset_minutes(text: pl.Expr) -> pl.Expr:
     """Minutes east of UTC stated in the text, null when it states none."""
     found = text.str.extract(OFFSET)
     digits = found.str.replace(":", "", literal=True)
-    minutes = digits.str.slice(1, 2).cast(pl.Int32, strict=False) * 60 + digits.str.slice(3, 2).cast(
-        pl.Int32, strict=False
-    )
+    hours, rest = (digits.str.slice(at, 2).cast(pl.Int32, strict=False) for at in (1, 3))
+    minutes = hours * 60 + rest
     signed = pl.when(found.str.starts_with("-")).then(-minutes).otherwise(minutes)
     return pl.when(found.str.to_lowercase() == "z").then(0).otherwise(signed)
 
@@ -68,17 +67,19 @@ def instants(
     '2024-03-31T01:30:00'
     """
     wall, shift, is_day = local(text, formats), offset_minutes(text), is_day_only(text, formats)
-    utc = pl.when(shift.is_not_null()).then(wall - pl.duration(minutes=shift)).otherwise(
-        _in_zone(wall, zone)
+    utc = (
+        pl.when(shift.is_not_null())
+        .then(wall - pl.duration(minutes=shift))
+        .otherwise(_in_zone(wall, zone))
     )
     named = pl.when(shift.is_not_null()).then(text.str.extract(OFFSET)).otherwise(pl.lit(zone))
     known = wall.is_not_null()
     return [
         pl.when(is_day).then(wall).otherwise(utc).alias(f"{prefix}_at"),
         wall.dt.date().alias(f"{prefix}_on"),
-        pl.when(known).then(pl.when(is_day).then(pl.lit("day")).otherwise(pl.lit("time"))).alias(
-            f"{prefix}_precision"
-        ),
+        pl.when(known)
+        .then(pl.when(is_day).then(pl.lit("day")).otherwise(pl.lit("time")))
+        .alias(f"{prefix}_precision"),
         pl.when(known).then(named).alias(f"{prefix}_zone"),
         pl.when(~is_day & shift.is_null()).then(_doubt(wall, zone)).alias(f"{prefix}_doubt"),
     ]

@@ -178,11 +178,14 @@ def shaped(table: str, frame: pl.LazyFrame) -> pl.LazyFrame:
         .alias(name)
         for name, dtype in PLACE.items()
     ]
-    return frame.select(*place, *(_stripped(name, name in given) for name in LANDING[table]))
+    texts = [_stripped(name) if name in given else _absent(name) for name in LANDING[table]]
+    return frame.select(*place, *texts)
 
 
-def _stripped(name: str, is_given: bool) -> pl.Expr:
-    if not is_given:
-        return pl.lit(None, dtype=pl.String).alias(name)
+def _stripped(name: str) -> pl.Expr:
     text = pl.col(name).cast(pl.String).str.strip_chars()
     return pl.when(text != "").then(text).alias(name)
+
+
+def _absent(name: str) -> pl.Expr:
+    return pl.lit(None, dtype=pl.String).alias(name)

@@ -14,6 +14,20 @@ import polars as pl
 from transforms.catalog.exclusions import EXCLUSIONS
 from transforms.catalog.rule import RULE, Rule
 
+COUNTS = ("n_pairs", "n_draws", "span_days", "days_old")
+NUMBERS = (
+    "p_climbing_unseen",
+    "p_insulin_climbing",
+    "p_glucose_fine",
+    "p_insulin_high",
+    "p_glucose_rising",
+    "p_without_one",
+    "insulin_slope_pct_year",
+    "insulin_level_uiu_ml",
+    "glucose_level_mg_dl",
+    "glucose_slope_mg_dl_year",
+)
+"""The numbers of the evidence."""
 FLAGGED = ("climbing", "high_stable", "high_and_climbing", "decompensating")
 _SENTENCES = {item.name: item.sentence for item in EXCLUSIONS}
 
@@ -114,7 +128,7 @@ def statuses(
 
     Returns:
         ``patient_id``, ``as_of``, ``status``, ``reason``, ``tier``, ``evidence`` (JSON),
-        ``rule_version``.
+        ``rule_version``; and ``ground``, the reason without numbers, null for who was evaluated.
     """
     tonight = pl.lit(as_of)
     facts = (
@@ -128,14 +142,15 @@ def statuses(
     )
     grounds = _grounds(rule)
     status = pl.coalesce(
-        *(pl.when(holds).then(pl.lit(status)) for status, holds, _ in grounds), "finding"
+        *(pl.when(holds).then(pl.lit(status)) for status, holds, _, _ in grounds), "finding"
     )
     reason = pl.coalesce(
-        *(pl.when(holds).then(text) for _, holds, text in grounds), _finding_reason(rule)
+        *(pl.when(holds).then(text) for _, holds, text, _ in grounds), _finding_reason(rule)
     )
+    ground = pl.coalesce(*(pl.when(holds).then(label) for _, holds, _, label in grounds))
     flagged = pl.col("status").is_in(["climbing", "high_and_climbing"])
     return (
-        facts.with_columns(status=status, reason=reason)
+        facts.with_columns(status=status, reason=reason, ground=ground)
         .with_columns(tier=pl.when(flagged).then("climbing_tier"), as_of=tonight)
         .select(
             "patient_id",
@@ -145,6 +160,7 @@ def statuses(
             "tier",
             evidence=_evidence(rule),
             rule_version=pl.lit(rule.version),
+            ground="ground",
         )
         .sort("patient_id")
     )
@@ -154,38 +170,47 @@ def _exclusion_of(excluded: pl.LazyFrame, as_of: date) -> pl.LazyFrame:
     """The exclusion that holds tonight, the first by name where several do."""
     began = pl.col("from_on").is_null() | (pl.col("from_on") <= as_of)
     lasts = pl.col("to_on").is_null() | (pl.col("to_on") >= as_of)
-    return excluded.filter(began & lasts).group_by("patient_id").agg(
-        exclusion=pl.col("name").min()
-    )
+    return excluded.filter(began & lasts).group_by("patient_id").agg(exclusion=pl.col("name").min())
 
 
-def _grounds(rule: Rule) -> tuple[tuple[str, pl.Expr, pl.Expr], ...]:
-    """Why a person is not evaluated, in order: status, condition, reason."""
+Ground = tuple[str, pl.Expr, pl.Expr, pl.Expr]
+
+
+def _grounds(rule: Rule) -> tuple[Ground, ...]:
+    """Why a person is not evaluated, in order: status, condition, reason, reason for counting."""
     exclusion = pl.col("exclusion").replace_strict(_SENTENCES, default=pl.col("exclusion"))
-    n = pl.col("n_pairs").fill_null(0)
-    unused = pl.when(pl.col("unused").is_not_null()).then(
-        pl.format("; draws not used, mostly: {}", "unused")
-    ).otherwise(pl.lit(""))
+    minor = pl.lit(f"under {rule.adult_age} years")
+    unmeasured = pl.lit("no insulin or glucose result")
+    n, least = pl.col("n_pairs").fill_null(0), rule.min_pairs
+    span, old = pl.col("span_days"), pl.col("days_old")
     return (
-        ("excluded", pl.col("is_minor"), pl.lit(f"under {rule.adult_age} years")),
-        ("excluded", pl.col("exclusion").is_not_null(), exclusion),
-        ("unresolved", pl.col("n_draws").is_null(), pl.lit("no insulin or glucose result")),
+        ("excluded", pl.col("is_minor"), minor, minor),
+        ("excluded", pl.col("exclusion").is_not_null(), exclusion, exclusion),
+        ("unresolved", pl.col("n_draws").is_null(), unmeasured, unmeasured),
         (
             "unresolved",
-            n < rule.min_pairs,
-            pl.format(f"{{}} usable fasting pairs, {rule.min_pairs} needed{{}}", n, unused),
+            n < least,
+            pl.format(f"{{}} usable fasting pairs, {least} needed{{}}", n, _unused()),
+            pl.lit(f"fewer than {least} usable fasting pairs"),
         ),
         (
             "unresolved",
-            pl.col("span_days") < rule.min_span_days,
-            pl.format(f"pairs span {{}} days, {rule.min_span_days} needed", "span_days"),
+            span < rule.min_span_days,
+            pl.format(f"pairs span {{}} days, {rule.min_span_days} needed", span),
+            pl.lit(f"pairs span less than {rule.min_span_days} days"),
         ),
         (
             "unresolved",
-            pl.col("days_old") > rule.max_age_days,
-            pl.format(f"newest pair is {{}} days old, at most {rule.max_age_days}", "days_old"),
+            old > rule.max_age_days,
+            pl.format(f"newest pair is {{}} days old, at most {rule.max_age_days}", old),
+            pl.lit(f"newest pair older than {rule.max_age_days} days"),
         ),
     )
+
+
+def _unused() -> pl.Expr:
+    said = pl.format("; draws not used, mostly: {}", "unused")
+    return pl.when(pl.col("unused").is_not_null()).then(said).otherwise(pl.lit(""))
 
 
 def _finding_reason(rule: Rule) -> pl.Expr:
@@ -217,14 +242,9 @@ def _finding_reason(rule: Rule) -> pl.Expr:
 
 def _evidence(rule: Rule) -> pl.Expr:
     """JSON for people and machines: the numbers, what is missing, how near to the next tier."""
-    numbers = (
-        "n_pairs n_draws span_days days_old p_climbing_unseen p_insulin_climbing p_glucose_fine "
-        "p_insulin_high p_glucose_rising p_without_one insulin_slope_pct_year "
-        "insulin_level_uiu_ml glucose_level_mg_dl glucose_slope_mg_dl_year"
-    ).split()
     rounded = [
-        pl.col(name).cast(pl.Float64).round(4) if name not in ("n_pairs", "n_draws") else pl.col(name)
-        for name in numbers
+        pl.col(name) if name in COUNTS else pl.col(name).cast(pl.Float64).round(4)
+        for name in (*COUNTS, *NUMBERS)
     ]
     missing = pl.concat_list(
         pl.when(pl.col("birth_date").is_null()).then(pl.lit("date of birth")),

@@ -6,6 +6,7 @@ each as: key, value, what is allowed.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -205,13 +206,13 @@ class _Given:
         expected: str = "a text or a list of texts",
     ) -> tuple[str, ...]:
         value = self.items.get(key, default)
-        listed = (value,) if isinstance(value, str) else value
-        right = isinstance(listed, list | tuple) and all(
-            isinstance(word, str) and is_right(word) for word in listed
-        )
-        if key in self.items and not (right and listed):
-            self.refuse(key, expected)
-        return tuple(listed) if right else default
+        listed = [value] if isinstance(value, str) else value
+        if isinstance(listed, list | tuple):
+            found = tuple(word for word in listed if isinstance(word, str) and is_right(word))
+            if len(found) == len(listed) and (found or key not in self.items):
+                return found
+        self.refuse(key, expected)
+        return default
 
     def required(self, key: str, expected: str = "a text") -> str:
         if key not in self.items:
@@ -242,19 +243,20 @@ def _unknown(path: str, key: str, allowed: Collection[str]) -> str:
 
 def _quoted(key: str) -> str:
     """The key as TOML writes it, so that a message can be found in the file."""
-    return key if key.replace("_", "").replace("-", "").isalnum() else f'"{key}"'
+    is_bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
+    return key if is_bare else f'"{key}"'
 
 
 def _layout(given: _Given) -> Layout:
     delimiter = given.text("delimiter", ",", _is_delimiter, DELIMITER)
     names = given.texts("names")
-    if len(set(names)) < len(names):
+    named = [name for name in names if name]
+    if len(set(named)) < len(named):
         given.refuse("names", "names that differ from each other")
-    encoding = given.text("encoding", "utf-8", _is_encoding, ENCODING)
+    encoding = given.text("encoding", "utf-8", lambda name: bool(_encoding(name)), ENCODING)
     return Layout(
         delimiter=DELIMITERS.get(delimiter, delimiter),
-        # without a byte order mark, UTF-16 is what Windows writes
-        encoding="utf-16-le" if encoding.lower().replace("_", "-") == "utf-16" else encoding,
+        encoding=_encoding(encoding),
         header_row=_header_row(given),
         names=names,
         sheet=_sheet(given),
@@ -271,12 +273,16 @@ def _is_delimiter(text: str) -> bool:
     return text in DELIMITERS or (len(text) == 1 and text not in '"\r\n\0')
 
 
-def _is_encoding(name: str) -> bool:
-    """Whether lines can be told apart in it: its line ends are ASCII's, or it is UTF-16."""
+def _encoding(name: str) -> str:
+    """The encoding's name if lines can be told apart in it: line ends as in ASCII, or UTF-16."""
     try:
-        return "A\n".encode(name) == b"A\n" or name.lower().replace("_", "-").startswith("utf-16")
+        known = codecs.lookup(name).name
+        is_plain = "A\n".encode(known) == b"A\n"
     except (LookupError, UnicodeError):
-        return False
+        return ""
+    # without a byte order mark, UTF-16 is what Windows writes
+    usual = {"utf-16": "utf-16-le", "utf-8-sig": "utf-8"}.get(known, known)
+    return usual if is_plain or usual.startswith(("utf-16", "utf-8")) else ""
 
 
 def _header_row(given: _Given) -> int:

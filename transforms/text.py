@@ -62,7 +62,8 @@ def text(opened: Opened, encoding: str = "utf-8") -> Text:
     if not head.strip(b"\x00\r\n\t "):
         raise UnreadableError("file_empty")
     bom, named = next(((b, n) for b, n in BOMS if head.startswith(b)), (b"", encoding))
-    if codecs.lookup(named).name == "utf-8" and not bom and b"\n" in head and _is_clean(opened.path):
+    is_plain = codecs.lookup(named).name == "utf-8" and not bom and b"\n" in head
+    if is_plain and _is_clean(opened.path):
         return Text(opened.path, _ends_with_newline(opened.path))
     return _rewritten(opened, named, len(bom), cr_only=_is_cr_only(opened.path, named))
 

@@ -19,7 +19,8 @@ def unaccounted(con: duckdb.DuckDBPyConnection) -> list[int]:
         f"SELECT file_id, line FROM staging.{name}" for name in (*HISTORY, "rejected")
     )
     rows = con.execute(
-        f"SELECT f.file_id FROM staging.file f LEFT JOIN (SELECT file_id, count(*) AS n FROM ({lines}) "
+        "SELECT f.file_id FROM staging.file f LEFT JOIN "
+        f"(SELECT file_id, count(*) AS n FROM ({lines}) "
         "GROUP BY file_id) found USING (file_id) WHERE f.rows_in <> coalesce(found.n, 0)"
     ).fetchall()
     return [int(row[0]) for row in rows]

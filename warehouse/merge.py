@@ -47,7 +47,8 @@ def _merge(con: duckdb.DuckDBPyConnection, table: History) -> int:
             "WHERE kh IN (SELECT DISTINCT kh FROM version)"
         )
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE busy AS SELECT kh FROM version GROUP BY kh HAVING count(*) > 1"
+        "CREATE OR REPLACE TEMP TABLE busy AS "
+        "SELECT kh FROM version GROUP BY kh HAVING count(*) > 1"
     )
     con.execute("INSERT INTO staging.touched SELECT DISTINCT file_id FROM version")
     con.execute("INSERT INTO staging.displaced SELECT DISTINCT patient_id FROM version")

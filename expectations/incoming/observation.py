@@ -59,7 +59,10 @@ class ValueIsNumber(RowExpectation):
 
 
 class UnitIsStated(RowExpectation):
-    sentence = "The value has no unit; it is never guessed. Send it with its unit, or set a constant unit for the source."
+    sentence = (
+        "The value has no unit; it is never guessed. Send it with its unit, or set a constant unit "
+        "for the source."
+    )
     fails_where = f"{_HAS_VALUE} AND number IS NOT NULL AND source_unit IS NULL"
 
 
@@ -71,14 +74,23 @@ class UnitIsKnown(RowExpectation):
 
 
 class UnitFitsAnalyte(RowExpectation):
-    sentence = "The unit is known but no conversion exists for this analyte: value and code do not belong together."
-    fails_where = f"{_HAS_VALUE} AND number IS NOT NULL AND ucum IS NOT NULL AND value IS NULL AND analyte IS NOT NULL"
+    sentence = (
+        "The unit is known but no conversion exists for this analyte: value and code do not "
+        "belong together."
+    )
+    fails_where = (
+        f"{_HAS_VALUE} AND number IS NOT NULL AND ucum IS NOT NULL AND value IS NULL AND "
+        f"analyte IS NOT NULL"
+    )
 
 
 class FastingIsUnderstood(RowExpectation):
     level = "warn"
     sentence = "What the source says of fasting is not understood and counts as unknown."
-    fails_where = "source_fasting IS NOT NULL AND fasting_basis IS DISTINCT FROM 'stated' AND fasting_hours IS NULL AND lower(source_fasting) NOT IN ('unknown', 'u', 'unk')"
+    fails_where = (
+        "source_fasting IS NOT NULL AND fasting_basis IS DISTINCT FROM 'stated' AND "
+        "fasting_hours IS NULL AND lower(source_fasting) NOT IN ('unknown', 'u', 'unk')"
+    )
 
 
 class FastingAgreesWithCode(RowExpectation):
@@ -91,7 +103,10 @@ class FastingAgreesWithCode(RowExpectation):
 
 class UnitFitsCode(RowExpectation):
     level = "warn"
-    sentence = "The code is for another kind of unit (mass, molar, arbitrary) than the row states; the stated unit is used."
+    sentence = (
+        "The code is for another kind of unit (mass, molar, arbitrary) than the row states; "
+        "the stated unit is used."
+    )
     fails_where = (
         "(property = 'mass' AND ucum IN ('mmol/L', 'umol/L', 'pmol/L', 'nmol/L')) "
         "OR (property = 'molar' AND ucum IN ('mg/dL', 'g/L', 'ug/L', 'ng/mL', 'u[IU]/mL'))"

@@ -34,6 +34,7 @@ class Rule:
     glucose_limit: float = 100.0
     glucose_rising_p: float = 0.9
     insulin_flat_p: float = 0.5
+    measured: str = ""
 
 
 RULE = Rule(
@@ -45,8 +46,12 @@ RULE = Rule(
         "12.5 u[IU]/mL: Tohidi 2014, PMID 24530467 (2.11-12.49). Fasting glucose below 100 mg/dL: "
         "ADA. Pairs, span and age of data: judgement."
     ),
+    measured=(
+        "On simulated clinics where some draws were not fasting or haemolysed without anybody "
+        "saying so, about half of the tier A and B marks were wrong: look at the draws first."
+    ),
 )
-"""The rule in force."""
+"""The rule in force. ``measured``: how often its marks are wrong, as far as that is known."""
 
 STATUSES: dict[str, str] = {
     "climbing": "Fasting insulin climbs while glucose looks fine.",

@@ -28,7 +28,8 @@ __all__ = ["mapping", "read"]
 
 WORKBOOK = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How .xlsx (and .ods) and .xls begin."""
-PLAIN = ("final", "preliminary", "registered")
+PLAIN = ("final", "preliminary")
+"""Statuses that say nothing of their own: without a value there is no result."""
 MAX_UNPACKED = 2_000_000_000
 """Bytes; a workbook is read whole into memory."""
 

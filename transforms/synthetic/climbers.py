@@ -23,7 +23,9 @@ CLIMBERS = replace(
 )
 ENRICHED, CROSSING = 12, 6
 """How many are added, and how many of them at most become clear only by their newest draw."""
-AMONG = 2500
+AMONG = 4000
+STEADY_LAB = 1
+"""The laboratory that never changes its insulin assay (results.ASSAYS)."""
 NOISE_SD = 0.30
 """Of one draw's ln insulin, about: within-person, analytical and wander together."""
 CLEAR, UNCLEAR = 2.0, 1.3
@@ -70,6 +72,7 @@ def _evidence(draws: pl.DataFrame) -> pl.DataFrame:
         ),
         is_sound=(pl.col("contamination") == "good").all()
         & ~pl.col("on_metformin").any()
+        & (pl.col("lab") == STEADY_LAB).all()
         & (pl.col("reported_glucose").mean() < 94)
         & (pl.col("reported_glucose").last() < 97),
     )

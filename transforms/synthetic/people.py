@@ -49,6 +49,7 @@ _CSV = (pl.col("source") == "clinic_csv") & ~pl.col("is_si")
 _FHIR = (pl.col("source") == "fhir") & ~pl.col("is_si")
 _SOUND = pl.col("is_last_sound") & ~pl.col("is_enriched")
 _SEEN_OFTEN = _SOUND & (pl.col("n_draws") >= 4)
+_SLIPPING = _CSV & _SEEN_OFTEN & (pl.col("last_insulin") > 9)
 _DYSGLYCAEMIC = _CLASS == "dysglycaemic"
 _IS_YOUNG = pl.col("age_at_last").is_between(20, 40)
 
@@ -75,7 +76,7 @@ def _special_roles(patients: int) -> Iterator[Role]:
     yield Role("preliminary", 2, _CSV & _SOUND, (2, 3), is_new=True)
     yield Role("cancelled", 2, _CSV & _SOUND, (3, 5), is_new=True)
     yield Role("glucose_slip", 2, _CSV & _SOUND, (2, 4), is_new=True)
-    yield Role("insulin_slip", 2, _CSV & _SOUND & (pl.col("last_insulin") > 9), (3, 5), is_new=True)
+    yield Role("insulin_slip", 2, _SLIPPING, (3, 5), is_new=True)
     yield Role("unknown_code", 2, _CSV & _SOUND, (4, 5), is_new=True)
     yield Role("unknown_unit", 1, _CSV & _SOUND, (3,), is_new=True)
     yield Role("merged", 3, _SEEN_OFTEN, (1, 1, 3))

@@ -23,7 +23,7 @@ LABS_OF = {0: "Laboratorio Aurora, Bergamo", 1: "Laboratorio Città Alta"}
 ASSAYS = {0: ("ECLIA", "ECLIA II"), 1: ("CLIA", "CLIA")}
 """Insulin assay of a laboratory before and after :data:`CHANGED_DAYS`."""
 ASSAY_EFFECT = {0: (1.0, 1.10), 1: (0.95, 0.95)}
-CHANGED_DAYS = 900
+CHANGED_DAYS = 1600
 """Days before the first night on which the first laboratory changed its insulin assay."""
 LOWEST_INSULIN = 2.0
 """uIU/mL; below it both laboratories report "<"."""
