@@ -34,6 +34,11 @@ class TimeIsNotFuture(RowExpectation):
     fails_where = "observed_at > known_at + INTERVAL 48 HOUR"
 
 
+class TimeIsWithinLiving(RowExpectation):
+    sentence = "The time lies before 1900. Check the date at its source."
+    fails_where = "observed_at < TIMESTAMP '1900-01-01'"
+
+
 class ValueIsPossible(RowExpectation):
     sentence = (
         "The value is outside what is possible in its unit: probably a unit or decimal slip at "

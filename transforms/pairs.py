@@ -109,8 +109,10 @@ def _best(stated: pl.LazyFrame, analyte: str) -> pl.LazyFrame:
     timed = pl.when(pl.col("observed_precision") == "time").then("observed_at")
     exact = pl.col("value").filter(pl.col("comparator").is_null())
     return best.group_by("patient_id", drawn_on="observed_on").agg(
-        value=pl.when(exact.count() > 0)
-        .then(exact.sort().log().mean().exp())
+        value=pl.when(exact.n_unique() == 1)
+        .then(exact.first())
+        .when(exact.count() > 0)
+        .then(exact.sort().log().mean().exp().round_sig_figs(10))
         .otherwise(pl.col("value").max()),
         is_exact=exact.count() > 0,
         fasting=pl.col("fasting").first(),

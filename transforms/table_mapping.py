@@ -224,10 +224,10 @@ class _Given:
 
     def table(self, key: str, allowed: Collection[str] | None = None) -> _Given:
         value = self.items.get(key, {})
-        if not isinstance(value, Mapping):
-            self.refuse(key, "a table")
-            value = {}
-        return _Given(value, f"{self.path}{_quoted(key)}.", self.wrong, allowed)
+        if isinstance(value, Mapping):
+            return _Given(value, f"{self.path}{_quoted(key)}.", self.wrong, allowed)
+        self.refuse(key, "a table")
+        return _Given({}, "", [])  # one mistake is told once
 
 
 DATE_FORMAT = (
@@ -265,12 +265,12 @@ def _layout(given: _Given) -> Layout:
     )
 
 
-DELIMITER = f"one character, or {', '.join(DELIMITERS)}"
+DELIMITER = f"one character (no blank, no quote), or {', '.join(DELIMITERS)}"
 ENCODING = 'an encoding such as "utf-8", "utf-16" or "cp1252"'
 
 
 def _is_delimiter(text: str) -> bool:
-    return text in DELIMITERS or (len(text) == 1 and text not in '"\r\n\0')
+    return text in DELIMITERS or (len(text) == 1 and text not in ' "\r\n\0')
 
 
 def _encoding(name: str) -> str:

@@ -37,8 +37,8 @@ def keep_rejected(con: duckdb.DuckDBPyConnection, sentences: dict[str, str]) -> 
     con.executemany("INSERT INTO sentence VALUES (?, ?)", sorted(sentences.items()))
     set_aside = ", ".join(f"'{reason}'" for reason in sorted(SET_ASIDE))
     rows = f"""
-        SELECT md5(f.sha256 || f.source || ':' || line || ':' || part || ':' || table_name)
-                AS quarantine_id,
+        SELECT md5(f.sha256 || f.source || '/' || f.name || ':' || line || ':' || part || ':' ||
+                table_name) AS quarantine_id,
             f.source, f.name AS file, file_id, line, part, table_name, reasons,
             (SELECT string_agg(DISTINCT s.sentence, ' ' ORDER BY s.sentence) FROM sentence s
              WHERE list_contains(list_transform(reasons,

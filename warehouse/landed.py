@@ -28,7 +28,7 @@ def keep(root: Path, source: Path) -> tuple[str, int]:
     """Copy a file's bytes under their hash; return hash and size.
 
     The copy is written beside its place, flushed to disk and renamed, so that a file at its place
-    is always whole.
+    is always whole; one that was damaged there since is replaced.
     """
     root.mkdir(parents=True, exist_ok=True)
     partial = root / f"partial-{os.getpid()}"
@@ -41,13 +41,14 @@ def keep(root: Path, source: Path) -> tuple[str, int]:
         out.flush()
         os.fsync(out.fileno())
     kept = place(root, digest.hexdigest())
-    if kept.exists():
+    if kept.exists() and sha256(kept) == kept.name:
         partial.unlink()
     else:
         kept.parent.mkdir(exist_ok=True)
         partial.chmod(0o400)
         partial.rename(kept)
         sync_folder(kept.parent)
+        sync_folder(root)
     return digest.hexdigest(), size
 
 

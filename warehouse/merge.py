@@ -1,16 +1,20 @@
 """Merge: which version of each thing stands, whatever order the files came in.
 
-All rows of one natural key are versions of one thing. They are ordered by
+All rows of one natural key are versions of one thing. A row that says again what its neighbour
+said is a duplicate and no version; rows that state when they were reported and rows that do not
+are neighbours only among themselves. The versions are ordered by
 
 1. preliminary before anything final,
-2. when the source reported them (else the night we learned of them),
-3. on a tie: a withdrawn row, a withdrawal, final, corrected, cancelled,
-4. the later file, the later line,
+2. withdrawn rows and withdrawals before all others,
+3. when the source reported them (else the night we learned of them),
+4. on a tie: final, corrected, cancelled, withdrawal,
+5. the later file, the later line,
 
 and the last stands. A withdrawal (deleted, wrong patient, entered in error) takes back what was
 reported of *that patient* under the key up to then, so a result moved to the right patient under
-its old number survives. ``superseded_at`` of every version follows from the set of versions
-alone, hence arrival order, batches and rebuilds do not matter.
+its old number survives, whichever of the two was reported first. ``superseded_at`` of every
+version follows from the set of versions alone, hence arrival order, batches and rebuilds do not
+matter.
 """
 
 from __future__ import annotations
@@ -52,10 +56,11 @@ def _merge(con: duckdb.DuckDBPyConnection, table: History) -> int:
     )
     con.execute("INSERT INTO staging.touched SELECT DISTINCT file_id FROM version")
     con.execute("INSERT INTO staging.displaced SELECT DISTINCT patient_id FROM version")
-    _settle(con, table, names)
+    _compare(con, table, names)
+    _settle(con, names)
     con.execute(
         f"INSERT INTO staging.duplicate SELECT file_id, line, part, '{table.name}' "
-        "FROM settled WHERE is_duplicate"
+        "FROM compared WHERE is_duplicate"
     )
     columns = ", ".join(f'"{column}"' for column in table.columns)
     single = (
@@ -66,10 +71,9 @@ def _merge(con: duckdb.DuckDBPyConnection, table: History) -> int:
         con,
         table,
         "rowid IN (SELECT row_id FROM version WHERE row_id >= 0)",
-        f"SELECT {columns} FROM ({single}) UNION ALL "
-        f"SELECT {columns} FROM settled WHERE NOT is_duplicate",
+        f"SELECT {columns} FROM ({single}) UNION ALL SELECT {columns} FROM settled",
     )
-    for temporary in ("version", "busy", "settled"):
+    for temporary in ("version", "busy", "compared", "settled"):
         con.execute(f"DROP TABLE {temporary}")
     return written
 
@@ -78,38 +82,52 @@ def _has_rows(con: duckdb.DuckDBPyConnection, relation: str) -> bool:
     return con.execute(f"SELECT 1 FROM {relation} LIMIT 1").fetchone() is not None
 
 
-def _settle(con: duckdb.DuckDBPyConnection, table: History, by: str) -> None:
-    """Make ``settled``: versions that share a key, each with its end, duplicates told apart.
+def _compare(con: duckdb.DuckDBPyConnection, table: History, by: str) -> None:
+    """Make ``compared``: rows that share a key, each with its ranks, duplicates told apart.
 
-    ``kh``, a hash of the key, only finds keys with several versions cheaply; the windows
-    partition by the key itself.
+    ``kh``, a hash of the key, only finds keys with several rows cheaply; the windows partition by
+    the key itself. What is compared depends on no third row but the neighbour, so that a row that
+    was a duplicate once stays one whatever comes later.
     """
     content = ", ".join(f'"{column}"' for column in table.content)
-    reported = "coalesce(reported_at, known_at)" if "reported_at" in table.content else "known_at"
-    ranked = (_RANKED if table.ranks else _UNRANKED).format(
-        by=by, withdrawn=_WITHDRAWN, reported=reported
+    is_stated = "reported_at" in table.content
+    ranks = (_RANKS if table.ranks else _NO_RANKS).format(
+        reported="coalesce(reported_at, known_at)" if is_stated else "known_at"
     )
+    alike = "reported_at IS NULL" if is_stated else "true"
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE compared AS
+        SELECT *,
+            coalesce(row({content}) IS NOT DISTINCT FROM lag(row({content})) OVER alike, false)
+                AND row_number() OVER alike > 1 AS is_duplicate
+        FROM (SELECT *, {ranks} FROM version WHERE kh IN (SELECT kh FROM busy))
+        WINDOW alike AS (PARTITION BY {by}, {alike} ORDER BY
+            final_rank, effective_at, word_rank, known_at, file_id, line, part)
+        """
+    )
+
+
+def _settle(con: duckdb.DuckDBPyConnection, by: str) -> None:
+    """Make ``settled``: the versions of ``compared``, each with its end."""
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE settled AS
-        WITH keyed AS (SELECT * FROM version WHERE kh IN (SELECT kh FROM busy)),
-        ranked AS ({ranked}),
-        numbered AS (
-            SELECT *, row_number() OVER (PARTITION BY {by} ORDER BY
-                final_rank, effective_at, tie_rank, known_at, file_id, line, part) AS place
-            FROM ranked),
-        compared AS (
-            SELECT *, coalesce(row({content}) IS NOT DISTINCT FROM
-                lag(row({content})) OVER (PARTITION BY {by} ORDER BY place), false)
-                AND place > 1 AS is_duplicate
-            FROM numbered),
+        WITH held AS (
+            SELECT *, CASE WHEN NOT is_withdrawal THEN
+                min(CASE WHEN is_withdrawal THEN known_at END) OVER later_of_patient END
+                AS withdrawn_known_at
+            FROM compared WHERE NOT is_duplicate
+            WINDOW later_of_patient AS (PARTITION BY {by}, patient_id ORDER BY effective_at
+                RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)),
         ended AS (
             SELECT *,
-                min(CASE WHEN NOT is_duplicate THEN known_at END) OVER higher AS higher_known_at,
-                first(CASE WHEN NOT is_duplicate THEN successor END IGNORE NULLS) OVER higher
-                    AS higher_kind
-            FROM compared
-            WINDOW higher AS (PARTITION BY {by} ORDER BY place
+                min(known_at) OVER higher AS higher_known_at,
+                first(successor) OVER higher AS higher_kind
+            FROM held
+            WINDOW higher AS (PARTITION BY {by} ORDER BY
+                final_rank, NOT is_withdrawal AND withdrawn_known_at IS NULL, effective_at,
+                word_rank, known_at, file_id, line, part
                 ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)),
         dated AS (
             SELECT *, CASE WHEN higher_known_at IS NOT NULL OR withdrawn_known_at IS NOT NULL
@@ -128,27 +146,17 @@ def _settle(con: duckdb.DuckDBPyConnection, table: History, by: str) -> None:
     )
 
 
-_RANKED = """
-    SELECT *,
-        CASE WHEN status = 'preliminary' THEN 0 ELSE 1 END AS final_rank,
-        {reported} AS effective_at,
-        CASE WHEN {withdrawn} THEN 1
-             WHEN bool_or({withdrawn}) OVER same_time THEN 0
-             WHEN status IN ('corrected', 'amended') THEN 3
-             WHEN status = 'cancelled' THEN 4 ELSE 2 END AS tie_rank,
-        CASE WHEN NOT {withdrawn} THEN
-            min(CASE WHEN {withdrawn} THEN known_at END) OVER later_of_patient END
-            AS withdrawn_known_at,
-        CASE WHEN {withdrawn} THEN 'withdrawn'
-             WHEN status IN ('corrected', 'amended') THEN 'corrected'
-             WHEN status = 'final' THEN 'final' ELSE 'replaced' END AS successor
-    FROM keyed
-    WINDOW same_time AS (PARTITION BY {by}, patient_id, {reported}),
-        later_of_patient AS (PARTITION BY {by}, patient_id ORDER BY {reported}
-            RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
+_RANKS = f"""
+    {_WITHDRAWN} AS is_withdrawal,
+    CASE WHEN status = 'preliminary' THEN 0 ELSE 1 END AS final_rank,
+    {{reported}} AS effective_at,
+    CASE WHEN {_WITHDRAWN} THEN 5 WHEN status = 'cancelled' THEN 4
+         WHEN status IN ('corrected', 'amended') THEN 3 ELSE 2 END AS word_rank,
+    CASE WHEN {_WITHDRAWN} THEN 'withdrawn'
+         WHEN status IN ('corrected', 'amended') THEN 'corrected'
+         WHEN status = 'final' THEN 'final' ELSE 'replaced' END AS successor
 """
-_UNRANKED = """
-    SELECT *, 1 AS final_rank, {reported} AS effective_at, 2 AS tie_rank,
-        NULL::TIMESTAMP AS withdrawn_known_at, 'replaced' AS successor
-    FROM keyed
-"""
+_NO_RANKS = (
+    "false AS is_withdrawal, 1 AS final_rank, {reported} AS effective_at, 2 AS word_rank, "
+    "'replaced' AS successor"
+)

@@ -11,6 +11,7 @@ from expectations.shared import (
     StatusIsKnown,
     TimeIsNotFuture,
     TimeIsReadable,
+    TimeIsWithinLiving,
     ValueIsPossible,
 )
 
@@ -21,6 +22,7 @@ __all__ = [
     "StatusIsKnown",
     "TimeIsNotFuture",
     "TimeIsReadable",
+    "TimeIsWithinLiving",
     "ValueIsPossible",
 ]
 
@@ -38,11 +40,6 @@ class CodeIsKnown(RowExpectation):
         "or add it to the catalog, then run `undertow quarantine replay`."
     )
     fails_where = "source_code IS NOT NULL AND analyte IS NULL"
-
-
-class TimeIsWithinLiving(RowExpectation):
-    sentence = "The draw lies before 1900. Check the date at its source."
-    fails_where = "observed_at < TIMESTAMP '1900-01-01'"
 
 
 class ValueIsStated(RowExpectation):

@@ -8,14 +8,23 @@ from expectations.shared import (
     PatientIsNamed,
     TimeIsNotFuture,
     TimeIsReadable,
+    TimeIsWithinLiving,
     ValueIsPossible,
 )
 
-__all__ = ["ClockIsSure", "PatientIsNamed", "TimeIsNotFuture", "TimeIsReadable", "ValueIsPossible"]
+__all__ = [
+    "ClockIsSure",
+    "PatientIsNamed",
+    "TimeIsNotFuture",
+    "TimeIsReadable",
+    "TimeIsWithinLiving",
+    "ValueIsPossible",
+]
 
 
 class TimeIsWithinDevices(RowExpectation):
-    sentence = "The sample lies before 1990: the device's clock was not set."
+    level = "warn"
+    sentence = "The sample lies before 1990: a clock that was not set, or dates that were shifted."
     fails_where = "observed_at < TIMESTAMP '1990-01-01'"
 
 

@@ -127,7 +127,8 @@ def _lines_read(clean: Text, scratch: Path, count: int) -> Reading:
 
     with ThreadPoolExecutor(min(pl.thread_pool_size(), MAX_WORKERS)) as pool:
         targets = list(pool.map(kept, _spans(clean.path)))
-    return _reading(pl.scan_ipc(targets).with_columns(source_row=pl.lit(None, pl.String)), count)
+    rows = pl.scan_ipc(targets).with_columns(source_row=pl.lit(None, pl.String))
+    return _reading(rows, count, lines=clean.path)
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,9 @@ def _entries_read(document: Json) -> Reading:
     return _reading(joined.lazy(), len(entries), _deletions(document))
 
 
-def _reading(rows: pl.LazyFrame, count: int, notes: tuple[str, ...] = ()) -> Reading:
+def _reading(
+    rows: pl.LazyFrame, count: int, notes: tuple[str, ...] = (), lines: Path | None = None
+) -> Reading:
     present = rows.select(pl.col("table").unique()).collect(engine="streaming")["table"]
     tables = {
         table: shaped(table, rows.filter(pl.col("table") == table).select(*PLACE, *LANDING[table]))
@@ -195,7 +198,7 @@ def _reading(rows: pl.LazyFrame, count: int, notes: tuple[str, ...] = ()) -> Rea
         if table in present
     }
     rejects = rows.filter(pl.col("reason").is_not_null()).select(*REJECTS)
-    return Reading(tables=tables, rejects=rejects, rows_in=count, notes=notes)
+    return Reading(tables=tables, rejects=rejects, rows_in=count, notes=notes, lines=lines)
 
 
 # ---------------------------------------------------------------- Bundles

@@ -44,7 +44,7 @@ _LANDED = {
 }
 _AGE_NOTE = (
     "birth dates are made of ages: the 1 July that gives the age stated on the observed day, "
-    "so up to half a year off"
+    "so up to a year off"
 )
 
 

@@ -1,0 +1,72 @@
+"""Shared by every folder: a warehouse under construction, and text on its way into it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, settings
+
+from transforms.conform import Arrival, conform
+from transforms.landing import Opened, Reading, Source
+from transforms.readers.clinic_csv import read
+from warehouse.store import connect, create, receive, reject
+
+settings.register_profile(
+    "ci",
+    max_examples=50,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+settings.register_profile(
+    "nightly",
+    max_examples=2000,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+Stage = Callable[..., Reading]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty warehouse under construction, on disk."""
+    con = connect(tmp_path / "build.duckdb", tmp_path)
+    create(con)
+    yield con
+    con.close()
+
+
+@pytest.fixture
+def stage(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> Stage:
+    """``stage(text, name, file_id, known_on)``: a clinic_csv file's rows, staged as a night does."""
+
+    def staged(
+        content: str,
+        name: str = "labs.csv",
+        file_id: int = 1,
+        known_on: date = date(2026, 3, 1),
+        source: str = "clinic",
+    ) -> Reading:
+        folder = tmp_path / f"file-{file_id}"
+        folder.mkdir()
+        path = folder / "landed"
+        path.write_text(content, encoding="utf-8")
+        reading = read(Opened(path, name, Source(source, "clinic_csv"), folder))
+        store.execute(
+            "INSERT INTO staging.file VALUES (?, ?, ?, ?, ?, 'clinic_csv', NULL, ?)",
+            [file_id, source, name, f"{file_id:064x}", known_on, reading.rows_in],
+        )
+        arrival = Arrival(source, file_id, known_on)
+        for table, rows in reading.tables.items():
+            receive(store, table, conform(table, rows, arrival))
+        reject(store, file_id, reading.rejects)
+        return reading
+
+    return staged
