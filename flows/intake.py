@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -24,6 +26,11 @@ from warehouse.store import forget, receive, reject
 
 Progress = Callable[[str, int, int], None]
 File = Mapping[str, str | int | None]
+OF_THE_MACHINE = frozenset(
+    os.strerror(number)
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EMFILE)
+)
+"""What a disk says. Polars passes the words on and not the number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +119,21 @@ def _read(
         problem = UnreadableError("damaged")
     except PanicException as error:  # derives from BaseException: not caught below
         problem = UnreadableError("reader_failed", type(error).__name__)
-    except Exception as error:  # noqa: BLE001 a file must not end the night; only its class is told
+    except Exception as error:  # a file must not end the night; only its class is told
+        if _is_of_machine(error):
+            raise
         problem = UnreadableError("reader_failed", type(error).__name__)
     forget(con, file_id)
     lines.pop(file_id, None)
     return 0, _reject_file(con, file_id, problem)
+
+
+def _is_of_machine(error: Exception) -> bool:
+    """A full or failing disk is no fault of the file, which would else wait for no reason."""
+    told = str(error)
+    return isinstance(error, duckdb.IOException | OSError) and any(
+        words in told for words in OF_THE_MACHINE
+    )
 
 
 def _note(con: duckdb.DuckDBPyConnection, file: File, source: Source | None) -> None:

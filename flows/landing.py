@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,18 +19,23 @@ UNFINISHED = (".part", ".partial", ".tmp", ".filepart", ".crdownload", ".swp", "
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """What one look at the inbox did: new files, bytes known before, files still growing."""
+    """What one look at the inbox did: new files, bytes known before, files still growing, files
+    that were gone again or are not ours to read."""
 
     new: int = 0
     known: int = 0
     growing: int = 0
+    unreadable: int = 0
 
 
 def land(home: Home, ledger: Ledger, night: date, settle_seconds: float) -> Landed:
     """Take every file that lies still. The inbox itself is never changed."""
-    counts = {"new": 0, "known": 0, "growing": 0}
+    counts = {"new": 0, "known": 0, "growing": 0, "unreadable": 0}
     for path in sorted(_still(home.inbox, settle_seconds, counts)):
-        outcome = _take(home, ledger, path, night)
+        try:
+            outcome = _take(home, ledger, path, night)
+        except (FileNotFoundError, PermissionError):  # the others land
+            outcome = "unreadable"
         if outcome:
             counts[outcome] += 1
     return Landed(**counts)
@@ -46,7 +52,7 @@ def _files(inbox: Path) -> Iterator[Path]:
 def _still(inbox: Path, settle_seconds: float, counts: dict[str, int]) -> Iterator[Path]:
     """Files that are not being written: no transfer ending, and the same size as a moment ago."""
     found = list(_files(inbox))
-    before = {path: _state(path) for path in found}
+    before = {path: _state(path) for path in found if path.exists()}
     youngest = max((state[1] for state in before.values()), default=0)
     wait = settle_seconds - (time.time_ns() - youngest) / 1e9
     if found and wait > 0:
@@ -65,14 +71,14 @@ def _state(path: Path) -> tuple[int, int]:
 
 def _take(home: Home, ledger: Ledger, path: Path, night: date) -> str:
     """Land one file; '' when it was looked at before, else which count it belongs to."""
-    below = path.relative_to(home.inbox)
+    below = os.fsencode(path.relative_to(home.inbox)).decode("utf-8", "backslashreplace")
     size, modified = _state(path)
-    if ledger.is_seen(str(below), size, modified):
+    if ledger.is_seen(below, size, modified):
         return ""
     digest, kept = keep(home.landed, path)
     if _state(path) != (size, modified) or kept != size:
         return "growing"
-    source, *folders, name = below.parts
+    source, *folders, name = below.split("/")
     row = {
         "source": source,
         "name": "/".join((*folders, name)),
@@ -83,5 +89,5 @@ def _take(home: Home, ledger: Ledger, path: Path, night: date) -> str:
     }
     with ledger.transaction():
         is_new = ledger.add_file(row)
-        ledger.see(str(below), size, modified)
+        ledger.see(below, size, modified)
     return "new" if is_new else "known"

@@ -96,7 +96,7 @@ def business_date(now: datetime, zone: str) -> date:
 def code_version(settings: Settings) -> str:
     """The package's version, a hash of its sources, and a hash of the sources' settings: what
     decides a night beside its files and its date."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(duckdb.__version__.encode())
     for package in ("expectations", "flows", "transforms", "warehouse"):
         root = Path(str(resources.files(package)))
         for path in sorted(root.rglob("*")):

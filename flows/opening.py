@@ -53,6 +53,6 @@ def _unpacked(path: Path, target: Path, limits: tuple[int, int]) -> Path:
                 if written > bound:
                     raise UnreadableError("too_large", f"more than {bound} bytes unpacked")
                 out.write(block)
-    except (OSError, EOFError, zlib.error) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UnreadableError("compressed_broken", type(error).__name__) from None
     return target

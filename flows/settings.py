@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as UnparsedError
 
 from transforms.landing import Source
 from transforms.readers import reader_names
@@ -166,9 +167,12 @@ class Settings(BaseSettings):
         """The password, from the environment or the private file."""
         if self.mail.password_file is None:
             return self.mail.password.get_secret_value()
-        if self.mail.password_file.stat().st_mode & 0o077:
-            raise SettingsError("mail.password_file: others may read it; chmod 600 it")
-        return self.mail.password_file.read_text(encoding="utf-8").strip()
+        try:
+            if self.mail.password_file.stat().st_mode & 0o077:
+                raise SettingsError("mail.password_file: others may read it; chmod 600 it")
+            return self.mail.password_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"mail.password_file: {type(error).__name__}") from None
 
 
 def load(file: Path) -> Settings:
@@ -181,7 +185,8 @@ def load(file: Path) -> Settings:
         given = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file.name}: {error}") from error
-    if "password" in given.get("mail", {}):
+    mail = given.get("mail")
+    if isinstance(mail, dict) and "password" in mail:
         raise SettingsError(
             "mail.password: not in the file; use UNDERTOW_MAIL__PASSWORD or mail.password_file"
         )
@@ -189,7 +194,10 @@ def load(file: Path) -> Settings:
         settings = Settings(**given)
     except ValidationError as error:
         raise SettingsError("\n".join(_said(item) for item in error.errors())) from None
+    except UnparsedError as error:
+        raise SettingsError(f"environment: {error}; lists are written as JSON") from None
     _check_tables(settings)
+    settings.mail_password()  # one that cannot be used is told now, not when mails are due
     return settings
 
 
@@ -219,9 +227,15 @@ def _said(error: Mapping[str, Any]) -> str:
         near = get_close_matches(str(error["loc"][-1]), _keys(error["loc"][:-1]), n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         return f"{key}: no such setting{hint} (allowed: {', '.join(_keys(error['loc'][:-1]))})"
-    shown = "***" if "password" in key else repr(error["input"])
+    shown = "***" if "password" in key else _shown(error["input"])
     allowed = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
     return f"{key}: {shown} is not allowed; expected {allowed}"
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 whatever stands in the file
+    """A wrong value, unless it is a whole table, in which a secret could stand."""
+    parts = value if isinstance(value, list | tuple) else (value,)
+    return "a table" if any(isinstance(part, dict) for part in parts) else repr(value)
 
 
 def _keys(place: tuple[int | str, ...]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from warehouse.merge import merge as merge_staged
 def land(night: Night) -> Counts:
     """Keep the bytes of every new file in the inbox."""
     found = landing.land(night.home, night.ledger, night.as_of, night.settings.inbox.settle_seconds)
-    return {"new": found.new, "known": found.known, "growing": found.growing}
+    return asdict(found)
 
 
 def read(night: Night) -> Counts:

@@ -45,7 +45,7 @@ def store(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.fixture
 def stage(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> Stage:
-    """``stage(text, name, file_id, known_on)``: a clinic_csv file's rows, staged as a night does."""
+    """``stage(text, name, file_id, known_on)``: clinic_csv rows, staged as a night does."""
 
     def staged(
         content: str,

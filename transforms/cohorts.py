@@ -30,7 +30,8 @@ def cohorts(
     begins = excluded.group_by("patient_id").agg(
         excluded_on=pl.col("from_on").fill_null(pl.date(1, 1, 1)).min()
     )
-    stays = pl.concat([_stays(findings, cohort, as_of, rule) for cohort in COHORTS])
+    in_order = findings.sort("patient_id", "drawn_on").cache()
+    stays = pl.concat([_stays(in_order, cohort, as_of, rule) for cohort in COHORTS])
     until = pl.min_horizontal("left_on", "excluded_on")
     return (
         stays.join(begins, on="patient_id", how="left")
@@ -51,8 +52,7 @@ def _stays(
     next_on = pl.col("drawn_on").shift(-1).over(person)
     stale_on = pl.col("drawn_on") + pl.duration(days=rule.max_age_days + 1)
     return (
-        findings.sort(person, "drawn_on")
-        .with_columns(
+        findings.with_columns(
             holds=holds,
             until=pl.min_horizontal(next_on, stale_on.cast(pl.Date)),
             goes_on=(next_on <= stale_on).fill_null(value=False),

@@ -185,7 +185,8 @@ def _fasting(decimal: str) -> list[pl.Expr]:
     by_code = pl.col("timing").replace_strict(
         {"fasting": "yes", "post_load": "no"}, default=None, return_dtype=pl.String
     )
-    said = pl.when(word != "unknown").then(word)
+    answer = pl.when(pl.col("analyte") == "fasting_status").then(pl.col("source_value"))
+    said = pl.coalesce(pl.when(word != "unknown").then(word), words.fasting(answer))
     by_stated_hours = pl.when(hours.is_not_null()).then(by_hours)
     return [
         pl.coalesce(said, by_stated_hours, by_code, pl.lit("unknown")).alias("fasting"),

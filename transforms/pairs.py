@@ -11,6 +11,7 @@ from __future__ import annotations
 import polars as pl
 
 from transforms.catalog import words
+from transforms.conform import FASTING_HOURS
 
 SAME_DRAW_MINUTES = 60
 """Insulin and glucose further apart than this are not one draw (judgement)."""
@@ -52,24 +53,32 @@ def fasting_pairs(observations: pl.LazyFrame, barred: pl.LazyFrame) -> pl.LazyFr
     """
     days = _with_bars(_days(observations), barred)
     judged = days.with_columns(reason=_own_reason())
-    return _one_platform(_without_copies(judged)).select(
-        *DRAW,
-        "insulin_uiu_ml",
-        "glucose_mg_dl",
-        "lab",
-        "assay",
-        used=pl.col("reason").is_null(),
-        reason="reason",
-    ).sort(DRAW)
+    return (
+        _one_platform(_without_copies(judged))
+        .select(
+            *DRAW,
+            "insulin_uiu_ml",
+            "glucose_mg_dl",
+            "lab",
+            "assay",
+            used=pl.col("reason").is_null(),
+            reason="reason",
+        )
+        .sort(DRAW)
+    )
 
 
 def _days(observations: pl.LazyFrame) -> pl.LazyFrame:
     """One row per patient and day: both analytes side by side."""
-    stated = _promoted(observations)
+    stated = _promoted(observations).cache()
     insulin, glucose = (_best(stated, analyte) for analyte in ANALYTES)
-    haemolysed = stated.filter(
-        (pl.col("analyte") == "haemolysis_index") & (pl.col("value") > HAEMOLYSIS_LIMIT)
-    ).select("patient_id", drawn_on="observed_on", index_high=pl.lit(value=True)).unique()
+    haemolysed = (
+        stated.filter(
+            (pl.col("analyte") == "haemolysis_index") & (pl.col("value") > HAEMOLYSIS_LIMIT)
+        )
+        .select("patient_id", drawn_on="observed_on", index_high=pl.lit(value=True))
+        .unique()
+    )
     return (
         insulin.join(glucose, on=DRAW, how="full", coalesce=True, suffix="_glucose")
         .join(haemolysed, on=DRAW, how="left")
@@ -86,13 +95,13 @@ def _promoted(observations: pl.LazyFrame) -> pl.LazyFrame:
     """Unknown fasting takes the state of what else was drawn at that instant."""
     at = ["patient_id", "observed_at"]
     state = pl.col("fasting")
-    day_has_load = ((state == "no") & (pl.col("observed_precision") == "day")).any().over(at)
-    says_yes, says_no = (state == "yes").any().over(at), (state == "no").any().over(at)
-    by_hours = (pl.col("analyte") == "fasting_duration") & (pl.col("value") >= 8)
-    by_answer = (pl.col("analyte") == "fasting_status") & (state == "yes")
-    yes = (says_yes | by_hours.any().over(at) | by_answer.any().over(at)) & ~says_no & ~day_has_load
-    return observations.with_columns(
-        fasting=pl.when((state == "unknown") & yes).then(pl.lit("yes")).otherwise(state)
+    by_hours = (pl.col("analyte") == "fasting_duration") & (pl.col("value") >= FASTING_HOURS)
+    instants = observations.group_by(at).agg(
+        is_fasting=((state == "yes") | by_hours).any() & ~(state == "no").any()
+    )
+    promoted = (state == "unknown") & pl.col("is_fasting").fill_null(value=False)
+    return observations.join(instants, on=at, how="left").with_columns(
+        fasting=pl.when(promoted).then(pl.lit("yes")).otherwise(state)
     )
 
 
@@ -166,9 +175,7 @@ def _without_copies(days: pl.LazyFrame) -> pl.LazyFrame:
     copies = usable.filter(again & (near <= COPIED_DAYS) & ~is_whole).select(
         *DRAW, copy=pl.lit("copied")
     )
-    return days.join(copies, on=DRAW, how="left").with_columns(
-        reason=pl.coalesce("reason", "copy")
-    )
+    return days.join(copies, on=DRAW, how="left").with_columns(reason=pl.coalesce("reason", "copy"))
 
 
 def _one_platform(days: pl.LazyFrame) -> pl.LazyFrame:

@@ -36,6 +36,32 @@ def merge(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
 def _merge(con: duckdb.DuckDBPyConnection, table: History) -> int:
     if not _has_rows(con, f"staging.{table.name}"):
         return 0
+    con.begin()  # the row ids of one transaction: between two, a checkpoint may change them
+    _gather(con, table)
+    by = ", ".join(f"k{i}" for i in range(len(table.key)))
+    _compare(con, table, by)
+    _settle(con, by)
+    columns = ", ".join(f'"{column}"' for column in table.columns)
+    single = (
+        "SELECT *, NULL::TIMESTAMP AS superseded_at, NULL::VARCHAR AS superseded_by FROM version "
+        "WHERE kh NOT IN (SELECT kh FROM busy)"
+    )
+    written = replace(
+        con,
+        table,
+        "rowid IN (SELECT row_id FROM version WHERE row_id >= 0)",
+        f"SELECT {columns} FROM ({single}) UNION ALL SELECT {columns} FROM settled",
+    )
+    con.commit()
+    _note(con, table)
+    for temporary in ("version", "busy", "compared", "settled"):
+        con.execute(f"DROP TABLE {temporary}")
+    return written
+
+
+def _gather(con: duckdb.DuckDBPyConnection, table: History) -> None:
+    """Make ``version``, the arriving rows and the kept ones of their keys, and ``busy``, the keys
+    with more than one."""
     kept = ", ".join(f'"{c}"' for c in table.columns if not c.startswith("superseded"))
     keys = ", ".join(f"{part} AS k{i}" for i, part in enumerate(table.key))
     names = ", ".join(f"k{i}" for i in range(len(table.key)))
@@ -54,28 +80,16 @@ def _merge(con: duckdb.DuckDBPyConnection, table: History) -> int:
         "CREATE OR REPLACE TEMP TABLE busy AS "
         "SELECT kh FROM version GROUP BY kh HAVING count(*) > 1"
     )
+
+
+def _note(con: duckdb.DuckDBPyConnection, table: History) -> None:
+    """Note duplicates, and the files and patients whose rows changed place."""
     con.execute("INSERT INTO staging.touched SELECT DISTINCT file_id FROM version")
     con.execute("INSERT INTO staging.displaced SELECT DISTINCT patient_id FROM version")
-    _compare(con, table, names)
-    _settle(con, names)
     con.execute(
         f"INSERT INTO staging.duplicate SELECT file_id, line, part, '{table.name}' "
         "FROM compared WHERE is_duplicate"
     )
-    columns = ", ".join(f'"{column}"' for column in table.columns)
-    single = (
-        "SELECT *, NULL::TIMESTAMP AS superseded_at, NULL::VARCHAR AS superseded_by FROM version "
-        "WHERE kh NOT IN (SELECT kh FROM busy)"
-    )
-    written = replace(
-        con,
-        table,
-        "rowid IN (SELECT row_id FROM version WHERE row_id >= 0)",
-        f"SELECT {columns} FROM ({single}) UNION ALL SELECT {columns} FROM settled",
-    )
-    for temporary in ("version", "busy", "compared", "settled"):
-        con.execute(f"DROP TABLE {temporary}")
-    return written
 
 
 def _has_rows(con: duckdb.DuckDBPyConnection, relation: str) -> bool:

@@ -13,10 +13,28 @@ Vector = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Contamination:
+    """A way in which a draw labelled as sound is not: what it adds to the natural logarithms.
+
+    ``insulin`` and ``glucose``: mean shift and the variance on top of the noise; ``rate``: share of
+    draws used.
+    """
+
+    name: str
+    insulin: tuple[float, float]
+    glucose: tuple[float, float]
+    rate: float
+    citation: str
+    reviewed: date
+
+
+@dataclass(frozen=True, slots=True)
 class Noise:
     """How far one draw strays from a patient's own trend: SDs of natural logarithms.
 
-    ``correlation`` is that of the two within one draw.
+    ``correlation`` is that of the two within one draw. ``scales``: how noisy people are, pairs of
+    a factor on ``insulin_sd`` and the share of people. ``contaminations``: how a draw may be bad.
+    Without these two the model is the plain one: everybody alike, every draw good.
     """
 
     insulin_sd: float
@@ -24,6 +42,8 @@ class Noise:
     correlation: float
     citation: str
     reviewed: date
+    scales: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
+    contaminations: tuple[Contamination, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,31 +7,25 @@ ours. A workbook's cells are read as text; the row number of the sheet is the li
 from __future__ import annotations
 
 import csv
-import io
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-import fastexcel
 import polars as pl
 
 from transforms.catalog import words
 from transforms.delimited import delimited, header_names
 from transforms.instants import day, is_day_only, local
-from transforms.landing import Opened, Reading, UnreadableError, shaped
+from transforms.landing import Opened, Reading, UnreadableError, no_rejects, shaped
 from transforms.readers.clinic_csv import code_system
 from transforms.table_mapping import FOLDER, LINE, Flag, Measure, TableMapping, mapping
 from transforms.text import text
+from transforms.workbook import is_workbook, sheet, sheet_header
 
 __all__ = ["mapping", "read"]
 
-WORKBOOK = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""How .xlsx (and .ods) and .xls begin."""
 PLAIN = ("final", "preliminary")
 """Statuses that say nothing of their own: without a value there is no result."""
-MAX_UNPACKED = 2_000_000_000
-"""Bytes; a workbook is read whole into memory."""
 
 _LANDED = {
     "observed_at": "source_observed_at",
@@ -68,7 +62,7 @@ def read(opened: Opened) -> Reading:
         ValueError: the mapping is wrong (settings are checked for that before).
     """
     table = mapping(opened.source.options)
-    rows = _sheet_rows(opened, table) if _is_workbook(opened.path) else _text_rows(opened, table)
+    rows = _sheet_rows(opened, table) if is_workbook(opened.path) else _text_rows(opened, table)
     missing = [name for name in table.used if name not in rows.header]
     if missing:
         return _refused(rows, missing)
@@ -126,15 +120,10 @@ def _places(count: int) -> list[str]:
     return [f"c{i}" for i in range(count)]
 
 
-def _is_workbook(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(4) in WORKBOOK
-
-
 def _sheet_rows(opened: Opened, table: TableMapping) -> Rows:
     layout = table.layout
-    cells = _sheet(opened.path.read_bytes(), layout.sheet)
-    header = layout.names or _sheet_header(cells, layout.header_row)
+    cells = sheet(opened.path, layout.sheet)
+    header = layout.names or sheet_header(cells, layout.header_row)
     width = max(len(header), cells.width)
     header = (*header, *[""] * (width - len(header)))
     cells = cells.with_columns(
@@ -147,9 +136,8 @@ def _sheet_rows(opened: Opened, table: TableMapping) -> Rows:
         .filter(pl.col("line") > layout.header_row, ~pl.all_horizontal(_blank(_places(width))))
         .with_columns(text=_as_json(header))
     )
-    rejects = pl.LazyFrame(schema={"line": pl.Int64, "reason": pl.String, "source_row": pl.String})
     filled = cells[layout.header_row :].select(~pl.all_horizontal(_blank(cells.columns)))
-    return Rows(body, header, rejects, int(filled.to_series().sum()), None)
+    return Rows(body, header, no_rejects(), int(filled.to_series().sum()), None)
 
 
 def _blank(names: Iterable[str]) -> list[pl.Expr]:
@@ -161,61 +149,6 @@ def _as_json(header: tuple[str, ...]) -> pl.Expr:
     named = [name or f"column_{i}" for i, name in enumerate(header, start=1)]
     unique = [f"{n} ({i})" if named.count(n) > 1 else n for i, n in enumerate(named, start=1)]
     return pl.struct(pl.col(f"c{i}").alias(n) for i, n in enumerate(unique)).struct.json_encode()
-
-
-def _sheet(content: bytes, sheet: str | int) -> pl.DataFrame:
-    """A sheet's cells as text, ``c0`` ..., from its first row on; blank cells are null."""
-    _check_size(content)
-    try:
-        book = fastexcel.read_excel(content)
-        place = sheet if isinstance(sheet, str) else sheet - 1
-        loaded = book.load_sheet(place, header_row=None, skip_rows=0, dtypes="string")
-        cells = loaded.to_polars()
-    except fastexcel.SheetNotFoundError:
-        raise UnreadableError("format_unknown", f"no sheet {sheet!r} in the workbook") from None
-    except (KeyboardInterrupt, SystemExit, MemoryError):
-        raise
-    except BaseException as error:  # noqa: BLE001 the parser's panics are no Exception
-        raise UnreadableError("format_unknown", f"workbook: {type(error).__name__}") from None
-    if not cells.width:
-        raise UnreadableError("file_empty", "the sheet holds nothing")
-    cells.columns = _places(cells.width)
-    return cells.select(_cell_text(name) for name in cells.columns)
-
-
-def _check_size(content: bytes) -> None:
-    if not content.startswith(WORKBOOK[0]):
-        return
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            size = sum(entry.file_size for entry in packed.infolist())
-    except zipfile.BadZipFile:
-        raise UnreadableError("format_unknown", "workbook: damaged or cut") from None
-    if size > MAX_UNPACKED:
-        raise UnreadableError("too_large", f"more than {MAX_UNPACKED} bytes unpacked")
-
-
-def _cell_text(name: str) -> pl.Expr:
-    """A cell's text; Excel keeps a day as its midnight and a time as one of its first days."""
-    cell = (
-        pl.col(name)
-        .str.strip_chars()
-        .str.replace(r"^(\d{4}-\d{2}-\d{2}) 00:00:00$", "${1}")
-        .str.replace(r"^1899-12-3[01] (\d{2}:\d{2}:\d{2}(?:\.\d+)?)$", "${1}")
-        .str.replace(r"^1899-12-3[01]$", "00:00:00")
-    )
-    return pl.when(cell != "").then(cell).alias(name)
-
-
-def _sheet_header(cells: pl.DataFrame, header_row: int) -> tuple[str, ...]:
-    """The names in the header's row; a name broken over lines is one with blanks."""
-    if cells.height < header_row or not any(cells.row(header_row - 1)):
-        raise UnreadableError("header_missing", f"no header in row {header_row}")
-    names = tuple(" ".join((name or "").split()) for name in cells.row(header_row - 1))
-    twice = sorted({name for name in names if name and names.count(name) > 1})
-    if twice:
-        raise UnreadableError("header_duplicate", f"column {', '.join(twice)}")
-    return names
 
 
 class _Facts:

@@ -1,0 +1,39 @@
+"""A home per test; and homes with one or two nights behind them, to look at and not to change."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tests.flows import scene as scenes
+from tests.flows.scene import NIGHT, Scene
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the machine's own settings reaches a test."""
+    for name in ("UNDERTOW_HOME", "UNDERTOW_DEBUG", "PREFECT_API_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    """An empty home."""
+    return scenes.scene(tmp_path / "home")
+
+
+@pytest.fixture(scope="module")
+def after(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """A home after two nights, for looking only: Ann climbs, a row and a file wait."""
+    made = scenes.scene(tmp_path_factory.mktemp("after") / "home")
+    made.people()
+    made.drop(
+        "clinic_csv/labs-3.csv",
+        scenes.labs(scenes.result("FLO", date(2026, 1, 20), "LOCAL-INS", 5.2, number="own-1")),
+    )
+    made.drop("clinic_csv/notes.csv", "a,b\n1,2\n")
+    made.night(NIGHT)
+    made.night(date(2026, 3, 2))
+    return made

@@ -1,0 +1,515 @@
+"""Nights end to end: the contract of tables, and what changes and does not from night to night."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date, timedelta
+from typing import Any
+
+import duckdb
+import pytest
+from polars.exceptions import PanicException
+
+from flows import intake
+from flows.night import PastNightError, business_date, code_version
+from flows.steps import STEPS
+from tests.flows.scene import (
+    FIRST_DRAW,
+    GLUCOSE,
+    INSULIN,
+    MARKED,
+    NIGHT,
+    Scene,
+    labs,
+    now,
+    patients,
+    result,
+    series,
+)
+from transforms.landing import Opened, Reading
+from transforms.readers import clinic_csv
+
+NEXT = NIGHT + timedelta(days=1)
+CONTRACT = {
+    "patient": "patient_id, birth_date, sex",
+    "observation": "patient_id, analyte, observed_at, value, unit, comparator, fasting, lab, assay, "
+    "status, source, result_id, known_at",
+    "fasting_pair": "patient_id, drawn_on, insulin_uiu_ml, glucose_mg_dl, lab, assay, used, reason",
+    "trend": "patient_id, as_of, n_pairs, first_on, last_on, insulin_level_uiu_ml, "
+    "insulin_slope_pct_year, insulin_slope_low, insulin_slope_high, glucose_level_mg_dl, "
+    "glucose_slope_mg_dl_year, glucose_slope_low, glucose_slope_high, p_insulin_climbing, "
+    "p_glucose_fine, p_climbing_unseen",
+    "patient_status": "patient_id, as_of, status, reason, tier, evidence",
+    "cohort": "cohort, patient_id, entered_on, left_on, definition_version",
+    "cohort_attrition": "cohort, step, reason, n_before, n_excluded, n_after",
+    "index_value": "patient_id, index, observed_on, value, unit",
+    "tissue_profile": "patient_id, tissue, signal, value, percentile, trend, evidence_grade, claim, "
+    "missing",
+    "cgm_day": "patient_id, local_date",
+    "wearable_day": "patient_id, local_date",
+    "quarantine": "quarantine_id, source, file, line, table_name, reasons, row, first_seen_on, state",
+    "alert": "alert_id, patient_id, rule, opened_on, state",
+    "run": "run_id, night, started_at, finished_at, state, code_version",
+    "source_file": "source, file, sha256, known_at, state, rows_in, rows_accepted, "
+    "rows_quarantined, rows_duplicate, rows_superseded",
+    "validation_result": "run_id, table_name, expectation, severity, rows_checked, rows_failed, "
+    "passed",
+    "dictionary": "table_name, column_name, type, unit, description",
+}
+"""Design.md section 4: these columns come first, in this order."""
+
+
+@pytest.mark.parametrize("table", CONTRACT)
+def test_a_table_of_the_contract_begins_with_its_columns(after: Scene, table: str) -> None:
+    promised = CONTRACT[table].split(", ")
+    query = f"SELECT column_name FROM (DESCRIBE {table})"
+
+    assert [row[0] for row in after.rows(query)][: len(promised)] == promised
+    after.rows(f"SELECT * FROM {table}")
+
+
+def test_the_history_has_every_version_with_when_and_why(after: Scene) -> None:
+    columns = [row[0] for row in after.rows("SELECT column_name FROM (DESCRIBE observation_history)")]
+
+    assert {"known_at", "superseded_at", "reason"} < set(columns)
+
+
+def test_every_column_of_every_table_is_described(after: Scene) -> None:
+    query = "SELECT table_name, column_name FROM dictionary WHERE coalesce(description, '') = ''"
+
+    assert after.rows(query) == []
+
+
+def test_every_row_that_came_is_in_one_place(after: Scene) -> None:
+    totals = after.rows(
+        "SELECT rows_in, rows_accepted + rows_quarantined + rows_duplicate + rows_superseded "
+        "FROM source_file"
+    )
+
+    assert len(totals) == 5
+    assert all(came == placed for came, placed in totals)
+
+
+def test_every_patient_has_one_status_and_the_climber_is_marked(after: Scene) -> None:
+    assert after.rows("SELECT count(*), count(DISTINCT patient_id) FROM patient_status") == [(3, 3)]
+    found = after.statuses()
+    assert found["ANN"] in MARKED
+    assert (found["FLO"], found["NEW"]) == ("not_flagged", "unresolved")
+
+
+def test_the_published_file_is_a_link_to_a_file_nobody_may_write(after: Scene) -> None:
+    link = after.home.warehouse / "undertow.duckdb"
+
+    assert link.is_symlink()
+    assert link.resolve().stat().st_mode & 0o777 == 0o444
+    assert len(after.published()) == 2, "the night before is kept"
+    assert not list(after.home.warehouse.glob("*.wal"))
+    assert not list(after.home.warehouse.glob(".build*"))
+
+
+def test_the_ledger_tells_what_each_step_did(after: Scene) -> None:
+    runs = after.ledger("SELECT * FROM run ORDER BY started_at")
+    steps = after.ledger(f"SELECT name FROM step WHERE run_id = '{runs[0]['run_id']}'")
+
+    assert [run["state"] for run in runs] == ["done", "done"]
+    assert [step["name"] for step in steps] == [step.name for step in STEPS]
+
+
+def test_a_night_again_changes_nothing_and_new_files_do(scene: Scene) -> None:
+    scene.people()
+    scene.night()
+    digest, versions, mails = scene.digest(), scene.published(), len(scene.mails())
+
+    done = scene.night()
+
+    assert done["state"] == "done"
+    assert (scene.digest(), scene.published(), len(scene.mails())) == (digest, versions, mails)
+
+    scene.drop("clinic_csv/labs-3.csv", labs(result("NEW", date(2026, 2, 5), INSULIN, 8)))
+    scene.night()
+
+    assert scene.digest() != digest
+    assert len(scene.published()) == 2
+
+
+def test_a_night_with_nothing_in_the_inbox_is_a_night(scene: Scene) -> None:
+    assert scene.night()["state"] == "done"
+    assert scene.statuses() == {}
+    assert "No file came" in scene.page()
+    assert len(scene.mails("heartbeat")) == 1
+
+
+def test_a_night_before_the_last_is_refused_and_the_same_or_a_later_is_not(scene: Scene) -> None:
+    scene.night(NEXT)
+
+    with pytest.raises(PastNightError, match="undertow replay 2026-03-01"):
+        scene.night(NIGHT)
+    said = scene.run("run", "--as-of", "2026-03-01")
+    assert (said.code, said.out) == (2, "")
+    assert "undertow replay 2026-03-01" in said.err
+    assert len(scene.ledger("SELECT * FROM run")) == 1
+
+    assert scene.run("run", "--as-of", "2026-03-02").code == 0
+
+
+def test_a_failed_night_lets_an_earlier_date_run(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.steps.store.digest", explode)
+    with pytest.raises(ZeroDivisionError):
+        scene.night(NEXT)
+    monkeypatch.undo()
+
+    assert scene.night(NIGHT)["state"] == "done"
+    states = [run["state"] for run in scene.ledger("SELECT state FROM run ORDER BY started_at")]
+    assert states == ["failed", "done"]
+
+
+def explode(*_: object) -> str:
+    raise ZeroDivisionError("a fault")
+
+
+def test_a_failed_night_leaves_the_old_file_published(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.people()
+    scene.night(NIGHT)
+    before = scene.rows("FROM tonight")
+    scene.drop("clinic_csv/labs-3.csv", labs(result("NEW", date(2026, 2, 5), INSULIN, 8)))
+    monkeypatch.setattr("flows.steps.publish.verify", explode)
+
+    with pytest.raises(ZeroDivisionError):
+        scene.night(NEXT)
+    assert scene.rows("FROM tonight") == before
+
+    monkeypatch.undo()
+    scene.night(NEXT)
+    assert scene.rows("SELECT as_of FROM tonight") == [(NEXT,)]
+
+
+def test_a_past_night_replays_to_its_digest(scene: Scene) -> None:
+    scene.people()
+    scene.night(NIGHT)
+    scene.drop("clinic_csv/labs-3.csv", labs(result("NEW", date(2026, 2, 5), INSULIN, 8)))
+    scene.night(NEXT)
+    versions = scene.published()
+
+    for day in (NIGHT, NEXT):
+        said = scene.run("replay", str(day), "--json")
+        assert (said.code, said.json["same"], said.json["same_code"]) == (0, True, True)
+    assert scene.published() == versions
+    assert scene.run("replay", "2026-02-01").code == 1
+
+
+def test_a_replay_of_other_bytes_says_that_it_differs(scene: Scene) -> None:
+    scene.people()
+    scene.night()
+    file = scene.ledger("SELECT sha256 FROM file WHERE name = 'labs-1.csv'")[0]["sha256"]
+    (scene.home.landed / file[:2] / file).unlink()
+
+    said = scene.run("replay", str(NIGHT))
+
+    assert said.code == 1
+    assert "comes out differently" in said.out
+
+
+def test_a_source_that_is_silent_is_told_and_its_patients_keep_their_status(scene: Scene) -> None:
+    scene.set('[sources.city_lab]\nreader = "clinic_csv"\n')
+    scene.drop("city_lab/labs-1.csv", labs(*series("ANN")))
+    scene.drop("clinic_csv/labs-1.csv", labs(result("NEW", date(2026, 1, 5), INSULIN, 7)))
+    scene.night(NIGHT)
+    status = scene.statuses()["ANN"]
+    assert "Nothing came tonight" not in scene.page()
+    assert "sent nothing" not in body(scene, NIGHT)
+
+    scene.drop("clinic_csv/labs-2.csv", labs(result("NEW", date(2026, 2, 5), INSULIN, 7)))
+    scene.night(NEXT)
+
+    assert "Nothing came tonight from: city_lab." in scene.page(NEXT)
+    assert "Sources that sent nothing: city_lab." in body(scene, NEXT)
+    assert scene.statuses()["ANN"] == status
+    assert status in MARKED
+
+
+def body(scene: Scene, night: date) -> str:
+    (mail,) = [m for m in scene.mails("heartbeat") if f"night of {night}" in str(m)]
+    part = mail.get_body(("plain",))
+    assert part is not None
+    return str(part.get_content())
+
+
+def test_data_grow_old_without_becoming_normal(scene: Scene) -> None:
+    scene.people()
+    scene.night(NIGHT)
+    assert scene.statuses()["FLO"] == "not_flagged"
+
+    scene.night(NIGHT + timedelta(days=500))
+
+    assert scene.statuses() == {"ANN": "unresolved", "FLO": "unresolved", "NEW": "unresolved"}
+    ((reason,),) = scene.rows("SELECT reason FROM patient_status WHERE patient_id = 'ANN'")
+    assert "days old" in reason
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("clinic_csv/labs-x.csv", b"", "file_empty"),
+        ("clinic_csv/other.csv", b"a,b\n1,2\n", "kind_unknown"),
+        ("clinic_csv/labs-x.csv", b"patient_id,value\nP1,5\n", "column_missing"),
+        ("clinic_csv/labs-x.csv", b"\x1f\x8b\x08\x00", "compressed_broken"),
+        ("fhir/labs.ndjson", b"not json\n", "json_broken"),
+        ("city_lab/labs.csv", labs(*series("P1")).encode(), "source_unknown"),
+        ("dexcom/clarity.csv", b"Index,Timestamp\n1,2\n", ""),
+    ],
+)
+def test_a_file_that_cannot_be_read_waits_and_the_others_go_on(
+    scene: Scene, name: str, content: bytes, reason: str
+) -> None:
+    scene.drop("clinic_csv/labs-1.csv", labs(*series("ANN")))
+    scene.drop(name, content)
+
+    assert scene.night()["state"] == "done"
+
+    ((file, reasons),) = scene.waiting().items()
+    assert file == name.split("/")[1]
+    assert reasons[0].startswith(reason)
+    assert scene.statuses()["ANN"] in MARKED
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("P1 canary"), PanicException("P1 canary"), RecursionError(), MemoryError()]
+)
+def test_a_reader_that_fails_loses_its_file_and_not_the_night(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    scene.drop("clinic_csv/labs-1.csv", labs(*series("ANN")))
+    scene.drop("clinic_csv/labs-2.csv", labs(*series("BEA")))
+    read = clinic_csv.read
+
+    def failing(opened: Opened) -> Reading:
+        if opened.name == "labs-1.csv":
+            raise error
+        return read(opened)
+
+    monkeypatch.setattr(intake, "reader", lambda _: failing)
+
+    assert scene.night()["state"] == "done"
+    assert scene.waiting() == {"labs-1.csv": [f"reader_failed:{type(error).__name__}"]}
+    assert scene.statuses().keys() == {"BEA"}
+
+    monkeypatch.undo()
+    scene.night(rebuild=True)
+    assert scene.waiting() == {}
+    assert scene.statuses().keys() == {"ANN", "BEA"}
+
+
+def test_a_reader_that_fails_halfway_leaves_no_half_file(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.drop("clinic_csv/labs-1.csv", labs(*series("ANN")))
+
+    def halfway(con: duckdb.DuckDBPyConnection, table: str, rows: Any) -> int:
+        staged = original(con, table, rows)
+        assert staged
+        raise ValueError
+
+    original = intake.receive
+    monkeypatch.setattr(intake, "receive", halfway)
+    scene.night()
+
+    assert scene.rows("SELECT count(*) FROM observation_history") == [(0,)]
+    assert scene.rows("SELECT rows_in, rows_quarantined FROM source_file") == [(1, 1)]
+
+
+def test_a_full_disk_ends_the_night_and_harms_no_file(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.drop("clinic_csv/labs-1.csv", labs(*series("ANN")))
+
+    def full(_: Opened) -> Reading:
+        raise OSError("No space left on device (os error 28)")
+
+    monkeypatch.setattr(intake, "reader", lambda _: full)
+    with pytest.raises(OSError, match="No space"):
+        scene.night()
+
+    monkeypatch.undo()
+    scene.night()
+    assert scene.waiting() == {}
+    assert scene.statuses().keys() == {"ANN"}
+
+
+def test_a_corrected_result_removes_a_mark(scene: Scene) -> None:
+    scene.people()
+    scene.night(NIGHT)
+    assert scene.statuses()["ANN"] in MARKED
+
+    late = [FIRST_DRAW + timedelta(days=365 * year) for year in (2, 3, 4, 5)]
+    scene.drop(
+        "clinic_csv/labs-c.csv", labs(*(result("ANN", on, INSULIN, 5, status="C") for on in late))
+    )
+    scene.night(NEXT)
+
+    assert scene.statuses()["ANN"] == "not_flagged"
+    versions = "SELECT count(*) FROM observation_history WHERE patient_id = 'ANN' AND reason = ?"
+    assert scene.rows(versions, "corrected") == [(4,)]
+    assert scene.rows("SELECT rows_superseded FROM source_file WHERE file = 'labs-1.csv'") == [(4,)]
+    assert scene.rows("FROM cohort WHERE left_on IS NULL AND patient_id = 'ANN'") == []
+
+
+def test_a_merge_of_two_records_moves_the_draws_to_the_survivor(scene: Scene) -> None:
+    first, last = series("OLD")[:6], series("ANN")[6:]
+    scene.drop("clinic_csv/labs-1.csv", labs(*first, *last))
+    scene.drop("clinic_csv/patients-1.csv", patients("OLD", "ANN"))
+    scene.night(NIGHT)
+    assert not MARKED & set(scene.statuses().values())
+
+    scene.drop("clinic_csv/patients-2.csv", patients("OLD", merged={"OLD": "ANN"}))
+    scene.night(NEXT)
+
+    assert scene.statuses().keys() == {"ANN"}
+    assert scene.statuses()["ANN"] in MARKED
+    assert scene.rows("SELECT DISTINCT patient_id FROM observation") == [("ANN",)]
+    assert scene.run("explain", "OLD", "--json").json["patient_id"] == "ANN"
+
+    scene.drop("clinic_csv/patients-3.csv", "patient_id,birth_date,sex\nOLD,1970-02-03,M\n")
+    scene.night(NEXT)
+    assert scene.statuses().keys() == {"ANN", "OLD"}
+
+
+def test_mending_a_mapping_lets_waiting_rows_in_once(scene: Scene) -> None:
+    rows = [row.replace(INSULIN, "OWN-INS") for row in series("ANN")]
+    scene.drop("clinic_csv/labs-1.csv", labs(*rows))
+    scene.night(NIGHT)
+    assert scene.waiting() == {"labs-1.csv": ["code_is_known"] * 6}
+
+    assert scene.run("quarantine", "replay").code == 0
+    assert scene.waiting() == {"labs-1.csv": ["code_is_known"] * 6}, "nothing was mended"
+
+    scene.set(f'[sources.clinic_csv]\ncodes = {{ "OWN-INS" = "{INSULIN}" }}\n')
+    assert scene.run("quarantine", "replay").code == 0
+    digest = scene.digest()
+    assert scene.waiting() == {}
+    assert scene.statuses()["ANN"] in MARKED
+    assert scene.rows("SELECT count(*) FROM observation") == [(12,)]
+
+    assert scene.run("quarantine", "replay").code == 0
+    assert scene.digest() == digest
+    assert scene.rows("SELECT count(*) FROM observation_history") == [(12,)]
+
+
+def test_a_new_mapping_alone_makes_the_next_night_start_from_the_files(scene: Scene) -> None:
+    scene.drop("clinic_csv/labs-1.csv", labs(result("ANN", date(2026, 1, 5), "OWN-INS", 7)))
+    assert scene.night(NIGHT)["steps"]["read"]["rebuilt"] == 1
+    assert scene.night(NEXT)["steps"]["read"]["rebuilt"] == 0
+
+    scene.set(f'[sources.clinic_csv]\ncodes = {{ "OWN-INS" = "{INSULIN}" }}\n')
+    assert scene.night(NEXT)["steps"]["read"]["rebuilt"] == 1
+    assert scene.waiting() == {}
+
+
+def test_the_code_version_follows_what_decides_a_night(scene: Scene) -> None:
+    version = code_version(scene.settings())
+    scene.set('[mail]\ndetail = "full"\n')
+    assert code_version(scene.settings()) == version
+
+    scene.set('[site]\ntime_zone = "Europe/Rome"\n')
+    assert code_version(scene.settings()) != version
+
+
+def test_the_business_date_is_the_sites_calendar_day() -> None:
+    from datetime import UTC, datetime
+
+    late = datetime(2026, 3, 28, 23, 30, tzinfo=UTC)
+    assert business_date(late, "Europe/Rome") == date(2026, 3, 29)
+    assert business_date(late, "America/Chicago") == date(2026, 3, 28)
+
+
+def test_the_warehouse_can_be_thrown_away(scene: Scene) -> None:
+    scene.people()
+    scene.night(NIGHT)
+    scene.night(NEXT)
+    digest = scene.digest()
+    shutil.rmtree(scene.home.warehouse)
+
+    scene.night(NEXT)
+
+    assert scene.digest() == digest
+    assert scene.statuses()["ANN"] in MARKED
+
+
+def test_only_as_many_versions_are_kept_as_asked_and_an_open_one_stays_readable(
+    scene: Scene,
+) -> None:
+    scene.set("[publish]\nkeep = 2\n")
+    scene.drop("clinic_csv/labs-1.csv", labs(*series("ANN")))
+    scene.night(NIGHT)
+    link = str(scene.home.warehouse / "undertow.duckdb")
+    with duckdb.connect(link, read_only=True) as reader:
+        for day in range(1, 4):
+            scene.night(NIGHT + timedelta(days=day))
+        assert reader.execute("SELECT as_of FROM tonight").fetchone() == (NIGHT,)
+
+    assert len(scene.published()) == 2
+    assert scene.rows("SELECT as_of FROM tonight") == [(NIGHT + timedelta(days=3),)]
+
+
+def test_a_check_that_does_not_hold_stops_the_publishing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from expectations import checkpoint
+
+    scene.people()
+    found = checkpoint.verdicts
+
+    def failing(con: Any, tables: dict[str, str], suite: Any) -> Any:
+        verdicts = list(found(con, tables, suite))
+        if "patient_status" in tables:
+            from dataclasses import replace
+
+            verdicts[0] = replace(verdicts[0], severity="reject", passed=False)
+        return verdicts
+
+    monkeypatch.setattr(checkpoint, "verdicts", failing)
+
+    said = scene.run("run", "--as-of", str(NIGHT))
+
+    assert said.code == 1
+    assert "not published" in said.err
+    assert scene.published() == []
+    assert scene.mails() == []
+
+
+def test_a_censored_or_non_fasting_draw_is_kept_and_said(scene: Scene) -> None:
+    on = date(2026, 1, 5)
+    scene.drop(
+        "clinic_csv/labs-1.csv",
+        labs(
+            *series("ANN"),
+            result("EVE", on, INSULIN, "<2"),
+            result("EVE", on, GLUCOSE, 90),
+            result("FAY", on, INSULIN, 9, fasting="no"),
+            result("FAY", on, GLUCOSE, 90, fasting="no"),
+        ),
+    )
+    scene.night()
+
+    assert scene.rows("SELECT comparator FROM observation WHERE comparator IS NOT NULL") == [("<",)]
+    ((used, reason),) = scene.rows("SELECT used, reason FROM fasting_pair WHERE patient_id = 'FAY'")
+    assert not used
+    assert reason
+
+
+def test_the_clock_only_dates_runs_and_decides_no_row(scene: Scene, tmp_path: Any) -> None:
+    from flows.running import run_here
+    from tests.flows import scene as scenes
+
+    other = scenes.scene(tmp_path / "other")
+    for home in (scene, other):
+        home.people()
+    scene.night()
+    run_here(
+        other.home, other.settings(), lambda: now() + timedelta(days=9), lambda *_: None, NIGHT
+    )
+
+    assert scene.digest() == other.digest()

@@ -1,0 +1,181 @@
+"""The trend model: bivariate empirical Bayes with bad draws and uneven people, in closed form.
+
+A draw ``v = (ln insulin, ln glucose)`` at time ``t`` (years, 0 at the newest draw) is normal about
+``(a_I + b_I t, a_G + b_G t)`` with covariance ``R``; ``beta = (a_I, b_I, a_G, b_G)`` has a mixture
+of normals as prior. A patient's insulin noise may be smaller or larger than most people's (a few
+scales), and a draw may be bad: not fasting, haemolysed or in another unit, each with a shift, a
+variance and a rate (:class:`transforms.catalog.prior.Contamination`). Given scale, configuration
+of bad draws and component, the posterior is normal; the whole is a mixture over all of them.
+
+Configurations: all draws good, or exactly one bad; two bad where the first answer comes near the
+border of a tier. In a series of more than :data:`SUSPECTS` draws, bad may be the newest and those
+farthest from the trend. Event probabilities of three jointly normal quantities are by sequential
+truncation (Mendell and Elston 1974, Biometrics 30:41), measured in the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from math import log
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from transforms.catalog.prior import Noise, Prior
+
+if TYPE_CHECKING:
+    from transforms.kernel import Bounds, Draws, Model
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Part = TypeVar("Part")
+
+INSULIN_SLOPE = log(1.05)
+"""Per year; above it insulin climbs."""
+GLUCOSE_LEVEL = log(100)
+"""Below it glucose is fine now."""
+GLUCOSE_SLOPE = 0.016
+"""Per year, about 1.5 mg/dL at 94; below it glucose is not rising."""
+INSULIN_LIMIT = 12.5
+"""uIU/mL; a level above it is high, unless the assay has a limit of its own."""
+SUSPECTS = 12
+"""Draws of a patient that may be bad."""
+SUSPECTS_IN_PAIRS = 12
+"""Draws of a patient of which two may be bad."""
+PAIR_FROM = 0.2
+"""``p_climbing_unseen`` from which two draws may be bad: tier C begins at .3."""
+
+RESULTS = (
+    "insulin_level",
+    "insulin_slope",
+    "glucose_level",
+    "glucose_slope",
+    "insulin_slope_low",
+    "insulin_slope_high",
+    "glucose_slope_low",
+    "glucose_slope_high",
+    "p_insulin_climbing",
+    "p_glucose_fine",
+    "p_climbing_unseen",
+    "p_insulin_high",
+    "p_insulin_falling",
+    "p_glucose_rising",
+)
+_BATCH = 2048
+"""Cases at a time and thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Draws of many patients, sorted by patient and day, and the cases to be judged.
+
+    ``day`` (whole days from any origin), ``y`` (ln uIU/mL) and ``g`` (ln mg/dL): one number per
+    draw. ``cases`` (N, 3): a patient's first draw, one past the last, and a draw left out (-1 for
+    none); at least one draw must remain.
+    """
+
+    day: Ints
+    y: Floats
+    g: Floats
+    cases: Ints
+
+    def swept(self, sweep: Callable[[Draws, Ints], Part]) -> list[Part]:
+        """What ``sweep`` makes of each batch of cases, in order."""
+        from transforms.kernel import Draws
+
+        draws = Draws(self.day, self.y, self.g)
+        starts = range(0, len(self.cases), _BATCH)
+        batches = [self.cases[start : start + _BATCH] for start in starts]
+        with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
+            return list(threads.map(lambda cases: sweep(draws, cases), batches))
+
+
+def described(
+    series: Series, noise: Noise, prior: Prior, insulin_limit: float = INSULIN_LIMIT
+) -> dict[str, Floats]:
+    """The posterior of every case: :data:`RESULTS` and ``p_bad_newest``, an array (N,) each.
+
+    Levels are natural logarithms now, slopes natural logarithms per year with 90 % intervals;
+    ``p_bad_newest`` is the probability that the newest draw is bad.
+
+    Args:
+        series: the cases.
+        noise: the noise of one draw, and how draws go bad.
+        prior: how people differ.
+        insulin_limit: uIU/mL, for ``p_insulin_high``.
+    """
+    names = (*RESULTS, "p_bad_newest")
+    if not len(series.cases):
+        return {name: np.empty(0) for name in names}
+    from transforms import kernel
+
+    model, bounds = arrays(noise, prior, insulin_limit), limits()
+    parts = series.swept(lambda draws, cases: kernel.describe(draws, cases, model, bounds))
+    found = np.concatenate(parts)
+    bad = sum((found[:, i] for i in range(len(RESULTS), found.shape[1])), np.zeros(len(found)))
+    return dict(zip(names, [*found[:, : len(RESULTS)].T, bad], strict=True))
+
+
+def doubted(series: Series, noise: Noise, prior: Prior) -> Floats:
+    """P(bad) of each draw of the cases, one case after the other: (draws, contaminations)."""
+    if not len(series.cases):
+        return np.empty((0, len(noise.contaminations)))
+    from transforms import kernel
+
+    model, bounds = arrays(noise, prior, INSULIN_LIMIT), limits()
+    parts = series.swept(lambda draws, cases: kernel.doubt(draws, cases, model, bounds))
+    return np.concatenate(parts)
+
+
+def limits() -> Bounds:
+    """The bounds on configurations."""
+    from transforms.kernel import Bounds
+
+    return Bounds(SUSPECTS, SUSPECTS_IN_PAIRS, PAIR_FROM)
+
+
+def arrays(noise: Noise, prior: Prior, insulin_limit: float) -> Model:
+    """Noise and prior as the compiled loop takes them.
+
+    Raises:
+        ValueError: rates of contaminations that leave no draw good.
+    """
+    from transforms.kernel import Model
+
+    rates = [item.rate for item in noise.contaminations]
+    if sum(rates) >= 1:
+        raise ValueError("the rates of contaminations must add up to less than one", rates)
+    shift = [(0.0, 0.0), *((c.insulin[0], c.glucose[0]) for c in noise.contaminations)]
+    inverse = np.linalg.inv(_covariances(noise))
+    constant = np.log([1 - sum(rates), *rates]) + 0.5 * np.linalg.slogdet(inverse)[1]
+    precision = np.linalg.inv(np.array(prior.covariances))
+    pull = np.einsum("kij,kj->ki", precision, np.array(prior.means))
+    own = np.log(prior.weights) + 0.5 * np.linalg.slogdet(precision)[1]
+    own -= 0.5 * np.einsum("ki,ki->k", pull, np.array(prior.means))
+    lower = np.tril_indices(4)
+    return Model(
+        weight=np.ascontiguousarray(inverse[..., [0, 0, 1], [0, 1, 1]]),
+        constant=constant,
+        shift=np.array(shift),
+        scale=np.log([share for _, share in noise.scales]),
+        precision=np.ascontiguousarray(precision[:, lower[0], lower[1]]),
+        pull=pull,
+        own=own,
+        limit=np.array([log(insulin_limit), INSULIN_SLOPE, GLUCOSE_LEVEL, GLUCOSE_SLOPE]),
+    )
+
+
+def _covariances(noise: Noise) -> Floats:
+    """Of a draw, by scale and kind (first good, then the contaminations): (S, B, 2, 2)."""
+    extra = [(0.0, 0.0), *((c.insulin[1], c.glucose[1]) for c in noise.contaminations)]
+    covariance = np.empty((len(noise.scales), len(extra), 2, 2))
+    for s, (scale, _) in enumerate(noise.scales):
+        sd = np.array([scale * noise.insulin_sd, noise.glucose_sd])
+        cross = noise.correlation * sd[0] * sd[1]
+        for b, added in enumerate(extra):
+            covariance[s, b] = np.diag(sd**2 + added) + np.array([[0, cross], [cross, 0]])
+    return covariance
