@@ -71,7 +71,7 @@ def observations(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
             *_reported(arrival),
             *_fasting(arrival.decimal),
         )
-        .with_columns(value=pl.col("number") * pl.col("factor") + pl.col("offset"))
+        .with_columns(value=_converted())
         .with_columns(
             unit=pl.when(pl.col("value").is_not_null()).then(pl.col("canonical_unit")),
             is_withdrawal=pl.col("status").is_in(sorted(words.WITHDRAWALS)),
@@ -115,7 +115,7 @@ def samples(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
             *instants(pl.col("source_observed_at"), arrival.time_zone, arrival.time_formats),
         )
         .with_columns(
-            value=pl.col("number") * pl.col("factor") + pl.col("offset"),
+            value=_converted(),
             unit=pl.col("canonical_unit"),
         )
         .drop("folded_unit", "factor", "offset", "canonical_unit")
@@ -150,6 +150,14 @@ def _coded(rows: pl.LazyFrame, codes: Mapping[str, str]) -> pl.LazyFrame:
             units.factor_frame().lazy(), on=["analyte", "ucum"], how="left", maintain_order="left"
         )
     )
+
+
+def _converted() -> pl.Expr:
+    """The number in the canonical unit: untouched where it is in that unit already, else without
+    the last digits that binary arithmetic leaves."""
+    is_canonical = (pl.col("factor") == 1) & (pl.col("offset") == 0)
+    converted = (pl.col("number") * pl.col("factor") + pl.col("offset")).round_sig_figs(12)
+    return pl.when(is_canonical).then("number").otherwise(converted)
 
 
 def _with_ucum(rows: pl.LazyFrame) -> pl.LazyFrame:

@@ -83,6 +83,15 @@ class Series:
     g: Floats
     cases: Ints
 
+    def continued(self, day: int, y: Floats, g: float) -> Series:
+        """All draws, of one patient, and one more: a case for each possible ``y``."""
+        n, size = len(y), len(self.day) + 1
+        longer = [np.tile(np.append(past, 0), n) for past in (self.day, self.y, self.g)]
+        for column, value in zip(longer, (day, y, g), strict=True):
+            column[size - 1 :: size] = value
+        starts = np.arange(n) * size
+        return Series(*longer, np.stack([starts, starts + size, np.full(n, -1)], axis=1))
+
     def swept(self, sweep: Callable[[Draws, Ints], Part]) -> list[Part]:
         """What ``sweep`` makes of each batch of cases, in order."""
         from transforms.kernel import Draws

@@ -116,16 +116,19 @@ def _best(stated: pl.LazyFrame, analyte: str) -> pl.LazyFrame:
     )
     best = rows.filter(pl.col("rank") == pl.col("rank").min().over("patient_id", "observed_on"))
     timed = pl.when(pl.col("observed_precision") == "time").then("observed_at")
-    exact = pl.col("value").filter(pl.col("comparator").is_null())
+    known, sound = pl.col("value").is_not_null(), ~pl.col("is_haemolysed")
+    has_sound = (known & sound).any()
+    fit = known & (sound | ~has_sound)
+    exact = pl.col("value").filter(fit & pl.col("comparator").is_null())
     return best.group_by("patient_id", drawn_on="observed_on").agg(
         value=pl.when(exact.n_unique() == 1)
         .then(exact.first())
         .when(exact.count() > 0)
         .then(exact.sort().log().mean().exp().round_sig_figs(10))
-        .otherwise(pl.col("value").max()),
+        .otherwise(pl.col("value").filter(fit).max()),
         is_exact=exact.count() > 0,
         fasting=pl.col("fasting").first(),
-        is_haemolysed=pl.col("is_haemolysed").any(),
+        is_haemolysed=pl.col("is_haemolysed").any() & ~has_sound,
         at=timed.min(),
         lab=pl.col("lab").drop_nulls().sort().first(),
         assay=pl.col("assay").drop_nulls().sort().first(),

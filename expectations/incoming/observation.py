@@ -108,3 +108,24 @@ class UnitFitsCode(RowExpectation):
         "(property = 'mass' AND ucum IN ('mmol/L', 'umol/L', 'pmol/L', 'nmol/L')) "
         "OR (property = 'molar' AND ucum IN ('mg/dL', 'g/L', 'ug/L', 'ng/mL', 'u[IU]/mL'))"
     )
+
+
+_ON_GRID = (
+    "avg((abs(number - {factor} * round(number / {factor}, 1)) <= "
+    "0.5 * pow(10, -length(split_part(source_value, '.', 2))) + 1e-9)::INTEGER)"
+)
+
+
+class InsulinFactorIsSix(RowExpectation):
+    level = "warn"
+    sentence = (
+        "Insulin in pmol/L looks like uIU/mL times 6.945, the factor of an old standard. It is "
+        "converted at 6.00, so it comes out 15.75 % too high: ask the laboratory which it used."
+    )
+    fails_where = (
+        "analyte = 'insulin' AND ucum = 'pmol/L' AND (file_id, coalesce(lab, '')) IN ("
+        "SELECT (file_id, coalesce(lab, '')) FROM staging.observation WHERE analyte = 'insulin' "
+        "AND ucum = 'pmol/L' AND contains(source_value, '.') GROUP BY file_id, coalesce(lab, '') "
+        f"HAVING count(*) >= 10 AND {_ON_GRID.format(factor=6.945)} > 0.95 "
+        f"AND {_ON_GRID.format(factor=6.0)} < 0.5)"
+    )
