@@ -23,7 +23,7 @@ demo: .venv/.runtime  ## a synthetic clinic, five nights, flags, a page and a ma
 	@$(BIN)/undertow demo
 
 test: .venv/.dev  ## the default suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/.dev  ## style, types, layers, lock
 	@$(BIN)/ruff check .

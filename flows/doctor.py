@@ -13,7 +13,7 @@ import duckdb
 from flows.home import Home
 from flows.settings import SettingsError, load
 from warehouse import publish, store
-from warehouse.landed import DamagedError
+from warehouse.landed import DamagedError, sha256
 from warehouse.landed import verified as landed_verified
 from warehouse.ledger import Ledger
 
@@ -73,9 +73,8 @@ def _settings(home: Home) -> Check:
         settings = load(home.settings)
     except SettingsError as error:
         return Check("settings", "bad", str(error))
-    folders = (
-        sorted(p.name for p in home.inbox.iterdir() if p.is_dir()) if home.inbox.is_dir() else []
-    )
+    found = home.inbox.iterdir() if home.inbox.is_dir() else ()
+    folders = sorted(p.name for p in found if p.is_dir() and not p.name.startswith("."))
     unknown = [name for name in folders if settings.source(name) is None]
     if unknown:
         return Check("settings", "bad", f"no reader for inbox/{', inbox/'.join(unknown)}")
@@ -121,17 +120,22 @@ def _published(home: Home, ledger: Ledger) -> list[Check]:
     current = publish.current(home.warehouse)
     if current is None:
         return [Check("warehouse", "note", "nothing is published yet")]
+    bytes_then = ledger.rows("SELECT sha256 FROM published WHERE file = ?", [current.name])
+    whole = Check("published file", "good", "has the bytes it was published with")
+    if not bytes_then or bytes_then[0]["sha256"] != sha256(current):
+        whole = Check("published file", "bad", f"{current.name} was changed or damaged")
     run = ledger.rows(
         "SELECT digest FROM run WHERE warehouse = ? AND state = 'done'", [current.name]
     )
     try:
         with duckdb.connect(str(current), read_only=True) as con:
             return [
+                whole,
                 _named("digest", lambda: _digest(con, run[0]["digest"] if run else "")),
                 _named("account", lambda: _account(con)),
             ]
     except duckdb.Error as error:
-        return [Check("warehouse", "bad", f"cannot be opened: {type(error).__name__}")]
+        return [whole, Check("warehouse", "bad", f"cannot be read: {type(error).__name__}")]
 
 
 def _named(name: str, look: Callable[[], str]) -> Check:

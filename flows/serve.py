@@ -4,13 +4,15 @@ on loopback and ended again."""
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from urllib.error import URLError
 
 import click
@@ -35,6 +37,7 @@ class ServerError(RuntimeError):
 
 def serve(home: Home, settings: Settings, environ: Mapping[str, str], *, as_json: bool) -> None:
     """Run nights on the schedule of settings until stopped."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the server is ended too
     with prefect_api(home, environ) as api:
         os.environ.update(QUIET | {"PREFECT_API_URL": api})
         from prefect.schedules import Cron
@@ -58,22 +61,37 @@ def prefect_api(home: Home, environ: Mapping[str, str]) -> Iterator[str]:
     if environ.get("PREFECT_API_URL"):
         yield environ["PREFECT_API_URL"]
         return
-    port = _free_port()
     folder = home.root / "prefect"
     folder.mkdir(mode=0o700, exist_ok=True)
+    _end_orphan(folder / "server.pid")
+    port = _free_port()
     own = {**environ, **QUIET, "PREFECT_HOME": str(folder)}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
     log = (folder / "server.log").open("ab")
     server = subprocess.Popen(  # noqa: S603 our own interpreter and fixed arguments
         [*command, "--port", str(port)], env=own, stdout=log, stderr=log
     )
+    (folder / "server.pid").write_text(str(server.pid), encoding="ascii")
     try:
         _await(server, f"http://127.0.0.1:{port}/api/health")
         yield f"http://127.0.0.1:{port}/api"
     finally:
         server.terminate()
         server.wait(timeout=20)
+        (folder / "server.pid").unlink(missing_ok=True)
         log.close()
+
+
+def _end_orphan(noted: Path) -> None:
+    """End a server that a killed process left behind: it would answer on loopback for ever."""
+    if not noted.exists():
+        return
+    pid = int(noted.read_text(encoding="ascii"))
+    with suppress(OSError):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        if b"prefect" in command and b"server" in command:
+            os.kill(pid, signal.SIGTERM)
+    noted.unlink()
 
 
 def _free_port() -> int:

@@ -209,7 +209,8 @@ def _check_tables(settings: Settings) -> None:
             try:
                 mapping(source.table)
             except ValueError as error:
-                raise SettingsError(f"sources.{name}.table.{error}") from None
+                key = f"sources.{name}.table."
+                raise SettingsError(key + str(error).replace("\n", f"\n{key}")) from None
 
 
 def _zone(value: str) -> str:

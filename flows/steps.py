@@ -7,6 +7,8 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
+import duckdb
+
 from flows import compose, landing, page
 from flows.compute import compute
 from flows.intake import quote, read_files
@@ -15,6 +17,7 @@ from flows.outbox import deliver
 from transforms.catalog.reasons import REASONS
 from transforms.catalog.tables import HISTORY
 from warehouse import account, publish, store
+from warehouse.landed import sha256
 from warehouse.merge import merge as merge_staged
 
 
@@ -47,9 +50,18 @@ def _start(night: Night) -> Path | None:
     """The published file to go on from, unless other code or source settings made it: a night is
     a function of its files, its date and its version, so a new version starts from the files."""
     current = publish.current(night.home.warehouse)
-    if current and night.ledger.made_by(current.name) == night.code_version:
+    if current and night.ledger.made_by(current.name) == night.code_version and _opens(current):
         return current
     return None
+
+
+def _opens(path: Path) -> bool:
+    """A published file that is damaged beyond opening is made again from the files."""
+    try:
+        duckdb.connect(str(path), read_only=True).close()
+    except duckdb.Error:
+        return False
+    return True
 
 
 def expect(night: Night) -> Counts:
@@ -125,6 +137,7 @@ def publish_(night: Night) -> Counts:
     night.db.execute("CHECKPOINT")
     night.close()
     rows = publish.verify(night.build, night.digest)
+    night.ledger.note_published(publish.version_name(night.run_id), sha256(night.build))
     night.published = publish.publish(night.home.warehouse, night.build, night.run_id)
     publish.prune(night.home.warehouse, night.settings.publish.keep)
     return {"published": 1, **{f"rows of {name}": count for name, count in rows.items()}}
@@ -213,8 +226,8 @@ def _keep_night(night: Night) -> None:
 def _keep_old_verdicts(night: Night) -> None:
     """A rebuild begins with an empty file: bring the verdicts of past nights over."""
     current = publish.current(night.home.warehouse)
-    if night.counts["read"]["rebuilt"] and current:
-        night.db.execute(f"ATTACH '{current}' AS before (READ_ONLY)")
+    if night.counts["read"]["rebuilt"] and current and _opens(current):
+        night.db.execute(f"ATTACH {store.quoted(current)} AS before (READ_ONLY)")
         night.db.execute(
             "INSERT INTO store.validation_result SELECT * FROM before.store.validation_result"
         )

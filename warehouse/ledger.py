@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS run (
     run_id TEXT PRIMARY KEY, night TEXT NOT NULL, started_at TEXT NOT NULL, finished_at TEXT,
     state TEXT NOT NULL, code_version TEXT NOT NULL, digest TEXT, warehouse TEXT,
     problem TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS published (file TEXT PRIMARY KEY, sha256 TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS step (
     run_id TEXT NOT NULL, name TEXT NOT NULL, seconds REAL NOT NULL, counts TEXT NOT NULL,
     PRIMARY KEY (run_id, name)) STRICT;
@@ -158,6 +159,10 @@ class Ledger:
         """The code version that made a published file."""
         found = self.rows("SELECT code_version FROM run WHERE warehouse = ?", [warehouse])
         return str(found[0]["code_version"]) if found else None
+
+    def note_published(self, warehouse: str, sha256: str) -> None:
+        """Note the bytes of a file that is about to be published."""
+        self.write("INSERT OR REPLACE INTO published VALUES (?, ?)", [warehouse, sha256])
 
     def begin(self, run_id: str, night: date, now: datetime, code_version: str) -> None:
         """Note that a run started; runs left running by a killed process are closed as failed."""

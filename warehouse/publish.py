@@ -17,6 +17,7 @@ from transforms.catalog.fields import FIELDS
 from transforms.catalog.tables import TABLES
 from warehouse.landed import sync_folder
 from warehouse.store import digest as digest_of
+from warehouse.store import quoted
 
 LINK = "undertow.duckdb"
 
@@ -61,16 +62,16 @@ def _create_views(con: duckdb.DuckDBPyConnection) -> None:
         sql = (folder / f"{name}.sql").read_text(encoding="utf-8")
         con.execute(f'CREATE OR REPLACE VIEW main."{name}" AS\n{sql}')
         header = " ".join(line[2:].strip() for line in sql.splitlines() if line.startswith("--"))
-        con.execute(f'COMMENT ON VIEW main."{name}" IS {_quoted(header)}')
+        con.execute(f'COMMENT ON VIEW main."{name}" IS {quoted(header)}')
         for column in _columns(con, "main", name):
             con.execute(
-                f'COMMENT ON COLUMN main."{name}"."{column}" IS {_quoted(describe(column))}'
+                f'COMMENT ON COLUMN main."{name}"."{column}" IS {quoted(describe(column))}'
             )
     for table in TABLES.values():
-        con.execute(f"COMMENT ON TABLE store.{table.name} IS {_quoted(table.grain)}")
+        con.execute(f"COMMENT ON TABLE store.{table.name} IS {quoted(table.grain)}")
         for column in table.columns:
             con.execute(
-                f'COMMENT ON COLUMN store.{table.name}."{column}" IS {_quoted(describe(column))}'
+                f'COMMENT ON COLUMN store.{table.name}."{column}" IS {quoted(describe(column))}'
             )
 
 
@@ -80,11 +81,16 @@ def describe(column: str) -> str:
     return f"{field.description} [{field.unit}]" if field.unit else field.description
 
 
+def version_name(version: str) -> str:
+    """The name of a published version's file."""
+    return f"undertow-{version}.duckdb"
+
+
 def publish(folder: Path, build: Path, version: str) -> Path:
     """Move a closed, verified build to its versioned name and swap the link to it."""
     if Path(f"{build}.wal").exists():
         raise NotWholeError("the build still has a write-ahead log; it was not closed")
-    target = folder / f"undertow-{version}.duckdb"
+    target = folder / version_name(version)
     with build.open("rb") as stream:
         os.fsync(stream.fileno())
     build.chmod(0o444)
@@ -134,7 +140,3 @@ def _columns(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> list[st
         [schema, table],
     ).fetchall()
     return [str(row[0]) for row in rows]
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

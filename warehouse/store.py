@@ -42,8 +42,13 @@ def connect(
         config["threads"] = threads
     con = duckdb.connect(str(path), config=config)
     con.execute("SET TimeZone = 'UTC'")
-    con.execute(f"ATTACH '{scratch / 'staging.duckdb'}' AS staging")
+    con.execute(f"ATTACH {quoted(scratch / 'staging.duckdb')} AS staging")
     return con
+
+
+def quoted(text: object) -> str:
+    """``text`` as an SQL string; ATTACH and COMMENT take no bound values."""
+    return "'" + str(text).replace("'", "''") + "'"
 
 
 def create(con: duckdb.DuckDBPyConnection) -> None:
@@ -122,7 +127,8 @@ def replace(con: duckdb.DuckDBPyConnection, table: Table, where: str, rows: str)
     The table's digest follows. Returns the number of rows inserted.
     """
     name, columns = f"store.{table.name}", ", ".join(f'"{c}"' for c in table.columns)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE coming AS SELECT {columns} FROM ({rows})")
+    typed = ", ".join(f'"{c}"::{FIELDS[c].type} AS "{c}"' for c in table.columns)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE coming AS SELECT {typed} FROM ({rows})")
     if table.name not in UNDIGESTED:
         _shift_digest(con, table, f"SELECT {columns} FROM {name} WHERE {where}")
     con.execute(f"DELETE FROM {name} WHERE {where}")

@@ -37,7 +37,7 @@ QUICK = "[inbox]\nsettle_seconds = 0\n"
 MARKED = {"climbing", "high_and_climbing"}
 
 
-def result(  # noqa: D103
+def result(
     patient: str,
     on: date,
     code: str,
@@ -47,9 +47,9 @@ def result(  # noqa: D103
     number: str = "",
     fasting: str = "yes",
 ) -> str:
-    unit = "u[IU]/mL" if code == INSULIN else "mg/dL"
-    result_id = number or f"{patient}-{code}-{on}"
-    return f"{patient},{on}T08:00:00,{code},{value},{unit},{fasting},Lab A,Assay A,{status},{result_id}"
+    unit = "mg/dL" if code == GLUCOSE else "u[IU]/mL"
+    end = number or f"{patient}-{code}-{on}"
+    return f"{patient},{on}T08:00:00,{code},{value},{unit},{fasting},Lab A,Assay A,{status},{end}"
 
 
 def series(patient: str, insulin: tuple[float, ...] = CLIMBING, glucose: float = 88.0) -> list[str]:
@@ -157,7 +157,7 @@ class Scene:
 
     def mails(self, kind: str = "") -> list[EmailMessage]:
         """The messages written as files, of one kind or all."""
-        paths = sorted(self.home.mail.glob(f"*{kind}*.eml"))
+        paths = sorted(self.home.mail.glob(f"*-{kind}*.eml"))
         return [as_mail(path.read_bytes()) for path in paths]
 
     def page(self, day: date = NIGHT) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -12,7 +13,9 @@ from polars.exceptions import PanicException
 
 from flows import intake
 from flows.night import PastNightError, business_date, code_version
+from flows.running import run_here
 from flows.steps import STEPS
+from tests.flows import scene as scenes
 from tests.flows.scene import (
     FIRST_DRAW,
     GLUCOSE,
@@ -109,7 +112,8 @@ def test_the_published_file_is_a_link_to_a_file_nobody_may_write(after: Scene) -
 
 def test_the_ledger_tells_what_each_step_did(after: Scene) -> None:
     runs = after.ledger("SELECT * FROM run ORDER BY started_at")
-    steps = after.ledger(f"SELECT name FROM step WHERE run_id = '{runs[0]['run_id']}'")
+    first = runs[0]["run_id"]
+    steps = after.ledger(f"SELECT name FROM step WHERE run_id = '{first}' ORDER BY rowid")
 
     assert [run["state"] for run in runs] == ["done", "done"]
     assert [step["name"] for step in steps] == [step.name for step in STEPS]
@@ -358,7 +362,7 @@ def test_a_corrected_result_removes_a_mark(scene: Scene) -> None:
 
 
 def test_a_merge_of_two_records_moves_the_draws_to_the_survivor(scene: Scene) -> None:
-    first, last = series("OLD")[:6], series("ANN")[6:]
+    first, last = series("OLD")[:4], series("ANN")[8:]
     scene.drop("clinic_csv/labs-1.csv", labs(*first, *last))
     scene.drop("clinic_csv/patients-1.csv", patients("OLD", "ANN"))
     scene.night(NIGHT)
@@ -418,8 +422,6 @@ def test_the_code_version_follows_what_decides_a_night(scene: Scene) -> None:
 
 
 def test_the_business_date_is_the_sites_calendar_day() -> None:
-    from datetime import UTC, datetime
-
     late = datetime(2026, 3, 28, 23, 30, tzinfo=UTC)
     assert business_date(late, "Europe/Rome") == date(2026, 3, 29)
     assert business_date(late, "America/Chicago") == date(2026, 3, 28)
@@ -465,9 +467,7 @@ def test_a_check_that_does_not_hold_stops_the_publishing(
     def failing(con: Any, tables: dict[str, str], suite: Any) -> Any:
         verdicts = list(found(con, tables, suite))
         if "patient_status" in tables:
-            from dataclasses import replace
-
-            verdicts[0] = replace(verdicts[0], severity="reject", passed=False)
+            verdicts[0] = replace(verdicts[0], severity="reject", rows_failed=1)
         return verdicts
 
     monkeypatch.setattr(checkpoint, "verdicts", failing)
@@ -501,9 +501,6 @@ def test_a_censored_or_non_fasting_draw_is_kept_and_said(scene: Scene) -> None:
 
 
 def test_the_clock_only_dates_runs_and_decides_no_row(scene: Scene, tmp_path: Any) -> None:
-    from flows.running import run_here
-    from tests.flows import scene as scenes
-
     other = scenes.scene(tmp_path / "other")
     for home in (scene, other):
         home.people()
@@ -513,3 +510,14 @@ def test_the_clock_only_dates_runs_and_decides_no_row(scene: Scene, tmp_path: An
     )
 
     assert scene.digest() == other.digest()
+
+
+def test_a_home_may_have_any_name(tmp_path: Any) -> None:
+    odd = scenes.scene(tmp_path / "o'neil's \"home\" & größe; --")
+    odd.drop("clinic_csv/labs-1.csv", labs(*series("ANN")))
+    odd.night(NIGHT)
+    odd.night(NIGHT, rebuild=True)
+
+    assert odd.statuses()["ANN"] in MARKED
+    assert odd.run("replay", str(NIGHT)).code == 0
+    assert odd.run("verify").code == 0

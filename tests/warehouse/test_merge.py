@@ -25,7 +25,7 @@ from warehouse.merge import merge
 from warehouse.store import connect, create, receive, wrong_digests
 from warehouse.store import stage as empty_staging
 
-FIRST_NIGHT = datetime(2026, 3, 1)
+FIRST_NIGHT = datetime(2026, 3, 1)  # noqa: DTZ001
 WITHDRAWALS = ("deleted", "wrong_patient", "entered_in_error")
 
 
@@ -68,7 +68,7 @@ class Version:
             "timing": "fasting",
             "value": self.value,
             "unit": "u[IU]/mL",
-            "observed_at": datetime(2026, 2, 1, 8),
+            "observed_at": FIRST_NIGHT - timedelta(days=20),
             "reported_at": self.reported_at,
             "status": self.status,
             "source": self.source,

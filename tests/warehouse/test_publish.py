@@ -38,7 +38,8 @@ CONTRACT = {
     "cohort": "cohort patient_id entered_on left_on definition_version",
     "cohort_attrition": "cohort step reason n_before n_excluded n_after",
     "index_value": "patient_id index observed_on value unit",
-    "tissue_profile": "patient_id tissue signal value percentile trend evidence_grade claim missing",
+    "tissue_profile": "patient_id tissue signal value percentile trend evidence_grade claim "
+    "missing",
     "cgm_day": "patient_id local_date",
     "wearable_day": "patient_id local_date",
     "quarantine": "quarantine_id source file line table_name reasons row first_seen_on state",
@@ -142,7 +143,7 @@ def test_a_published_file_is_read_only_and_the_link_is_to_it(tmp_path: Path) -> 
     target = publish(tmp_path, build, "one")
     assert current(tmp_path) == target
     assert target.stat().st_mode & 0o777 == 0o444
-    assert os.readlink(tmp_path / LINK) == "undertow-one.duckdb"
+    assert (tmp_path / LINK).readlink() == Path("undertow-one.duckdb")
     assert not build.exists()
 
 
