@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import duckdb
 
-from expectations.base import Suite
+from expectations.base import Severity, Suite
 from expectations.checkpoint import GateError, Verdict
 
 
-def reasons_sql(suite: Suite) -> str:
-    """SQL list of the names of all rejecting expectations a row fails."""
+def reasons_sql(suite: Suite, level: Severity = "reject") -> str:
+    """SQL list of the names of all expectations of one severity that a row fails."""
     cases = [
         f"CASE WHEN {item.fails_where} THEN '{item.label()}' END"
         for item in suite
-        if item.level == "reject"
+        if item.level == level
     ]
     return f"list_filter([{', '.join(cases) or 'NULL::VARCHAR'}], lambda name: name IS NOT NULL)"
 
@@ -25,13 +25,17 @@ def divide(
 ) -> int:
     """Move failing rows of ``relation`` out; return how many.
 
-    Into ``rejected`` (file_id, line, part, table_name, reasons, source_row) go the failing rows'
-    places; what remains in ``relation`` has passed every rejecting expectation.
+    Into ``rejected`` go the failing rows' places (file_id, line, part), with every rejecting
+    reason, and beside them the warnings the row would have carried; what remains in
+    ``relation`` has passed every rejecting expectation.
     """
-    failing = f"SELECT *, {reasons_sql(suite)} AS reasons FROM {relation}"
+    failing = (
+        f"SELECT *, {reasons_sql(suite)} AS reasons, {reasons_sql(suite, 'warn')} AS warnings "
+        f"FROM {relation}"
+    )
     con.execute(
         f"INSERT INTO {rejected} BY NAME SELECT file_id, line, part, '{table}' AS table_name, "
-        f"reasons, source_row FROM ({failing}) WHERE len(reasons) > 0"
+        f"reasons, warnings, source_row FROM ({failing}) WHERE len(reasons) > 0"
     )
     moved = con.execute(f"DELETE FROM {relation} WHERE len({reasons_sql(suite)}) > 0").fetchone()
     return int(moved[0]) if moved else 0

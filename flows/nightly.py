@@ -12,6 +12,7 @@ import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from polars.exceptions import PanicException  # derives from BaseException
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
@@ -38,9 +39,7 @@ def _run(night: Night, step: Step) -> None:
     def body() -> None:
         try:
             perform(night, step)
-        except OSError as error:
-            raise StepFailedError(f"{step.name}: {type(error).__name__}") from None
-        except Exception as error:  # noqa: BLE001 no message may reach Prefect's database
+        except (Exception, PanicException) as error:  # noqa: BLE001 no message may reach Prefect
             raise StepFailedError(f"{step.name}: {type(error).__name__}") from None
 
     as_task = task(

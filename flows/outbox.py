@@ -9,6 +9,7 @@ from __future__ import annotations
 import smtplib
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -50,21 +51,32 @@ def _write(folder: Path, message_id: str, night: str, message: bytes) -> tuple[s
 
 
 def _send(settings: Settings, recipient: str, message: bytes) -> tuple[str, str]:
+    """Before the session stands nothing is the message's fault; what follows the server's yes
+    (its answer to QUIT) takes nothing back."""
     parsed = message_from_bytes(message, policy=policy.SMTP)
-    has_body_gone = False
     try:
-        with _connected(settings.mail, settings.mail_password()) as server:
-            has_body_gone = True
-            refused = server.send_message(parsed, settings.mail.sender, [recipient])
+        server = _connected(settings.mail, settings.mail_password())
+    except (OSError, smtplib.SMTPException) as error:
+        return "pending", type(error).__name__
+    try:
+        server.send_message(parsed, settings.mail.sender, [recipient])
     except smtplib.SMTPRecipientsRefused as error:
         return _by_code(next(iter(error.recipients.values()))[0])
     except smtplib.SMTPResponseException as error:
         return _by_code(error.smtp_code)
     except smtplib.SMTPServerDisconnected:
-        return ("unknown" if has_body_gone else "pending"), "connection lost"
+        return "unknown", "connection lost"
     except (OSError, smtplib.SMTPException) as error:
         return "pending", type(error).__name__
-    return _by_code(next(iter(refused.values()))[0]) if refused else ("sent", "")
+    finally:
+        _leave(server)
+    return "sent", ""
+
+
+def _leave(server: smtplib.SMTP) -> None:
+    with suppress(OSError, smtplib.SMTPException):
+        server.quit()
+    server.close()
 
 
 def _by_code(code: int) -> tuple[str, str]:
@@ -82,8 +94,12 @@ def _connected(mail: Mail, password: str) -> smtplib.SMTP:
         if mail.security == "relay" and mail.host not in LOOPBACK:
             raise smtplib.SMTPNotSupportedError("a relay without TLS must be on this machine")
         server = smtplib.SMTP(mail.host, mail.port, timeout=TIMEOUT_SECONDS)
+    try:
         if mail.security == "starttls":
             server.starttls(context=context)
-    if mail.username:
-        server.login(mail.username, password)
+        if mail.username:
+            server.login(mail.username, password)
+    except BaseException:
+        server.close()
+        raise
     return server

@@ -39,7 +39,7 @@ def keep_rejected(con: duckdb.DuckDBPyConnection, sentences: dict[str, str]) -> 
     rows = f"""
         SELECT md5(f.sha256 || f.source || '/' || f.name || ':' || line || ':' || part || ':' ||
                 table_name) AS quarantine_id,
-            f.source, f.name AS file, file_id, line, part, table_name, reasons,
+            f.source, f.name AS file, file_id, line, part, table_name, reasons, warnings,
             (SELECT string_agg(DISTINCT s.sentence, ' ' ORDER BY s.sentence) FROM sentence s
              WHERE list_contains(list_transform(reasons,
                 lambda r: split_part(r, ':', 1)), s.reason)) AS what_to_do,

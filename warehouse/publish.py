@@ -64,9 +64,7 @@ def _create_views(con: duckdb.DuckDBPyConnection) -> None:
         header = " ".join(line[2:].strip() for line in sql.splitlines() if line.startswith("--"))
         con.execute(f'COMMENT ON VIEW main."{name}" IS {quoted(header)}')
         for column in _columns(con, "main", name):
-            con.execute(
-                f'COMMENT ON COLUMN main."{name}"."{column}" IS {quoted(describe(column))}'
-            )
+            con.execute(f'COMMENT ON COLUMN main."{name}"."{column}" IS {quoted(describe(column))}')
     for table in TABLES.values():
         con.execute(f"COMMENT ON TABLE store.{table.name} IS {quoted(table.grain)}")
         for column in table.columns:

@@ -73,7 +73,7 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(f"CREATE OR REPLACE TABLE staging.{name} ({columns})")
     con.execute(
         "CREATE OR REPLACE TABLE staging.rejected (file_id INTEGER, line BIGINT, part INTEGER, "
-        "table_name VARCHAR, reasons VARCHAR[], source_row VARCHAR)"
+        "table_name VARCHAR, reasons VARCHAR[], warnings VARCHAR[], source_row VARCHAR)"
     )
     con.execute("CREATE OR REPLACE TABLE staging.touched (file_id INTEGER)")
     con.execute("CREATE OR REPLACE TABLE staging.displaced (patient_id VARCHAR)")
@@ -108,7 +108,8 @@ def reject(con: duckdb.DuckDBPyConnection, file_id: int, rejects: pl.LazyFrame) 
     rows = rejects.cast(REJECTS).collect()  # type: ignore[arg-type]
     con.register("batch", rows.to_arrow())
     con.execute(
-        "INSERT INTO staging.rejected SELECT ?, line, 0, 'file', [reason], source_row FROM batch",
+        "INSERT INTO staging.rejected "
+        "SELECT ?, line, 0, 'file', [reason], []::VARCHAR[], source_row FROM batch",
         [file_id],
     )
     con.unregister("batch")

@@ -443,7 +443,7 @@ def test_what_is_left_has_passed_and_nothing_is_lost(divided: Report, table: str
     "tampering",
     [
         "DELETE FROM staging.rejected WHERE list_contains(reasons, 'code_is_known')",
-        "INSERT INTO staging.rejected SELECT 1, 99, 0, 'observation', ['code_is_known'], ''",
+        "INSERT INTO staging.rejected SELECT 1, 99, 0, 'observation', ['code_is_known'], [], ''",
         "UPDATE staging.rejected SET reasons = ['code_is_known', 'unit_is_known'] "
         "WHERE list_contains(reasons, 'code_is_known')",
     ],

@@ -82,7 +82,8 @@ FIELDS: dict[str, Field] = {
     # quarantine
     "quarantine_id": Field("VARCHAR", "Identifier made of file, line and part; the same in every run."),
     "table_name": Field("VARCHAR", "The table concerned."),
-    "reasons": Field("VARCHAR[]", "Every reason, by name."),
+    "reasons": Field("VARCHAR[]", "Every reason of severity reject, by name."),
+    "warnings": Field("VARCHAR[]", "Every expectation of severity warn that the row fails too."),
     "what_to_do": Field("VARCHAR", "The reasons in sentences."),
     "row": Field("VARCHAR", "The source row as it came."),
     "first_seen_on": Field("DATE", "The night it first waited."),

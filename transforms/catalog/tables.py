@@ -211,7 +211,7 @@ NIGHT: dict[str, Table] = {
         _table(
             "quarantine",
             "one row per input row that waits or is set aside, and per row that was replayed",
-            "quarantine_id source file file_id line part table_name reasons what_to_do row "
+            "quarantine_id source file file_id line part table_name reasons warnings what_to_do row "
             "first_seen_on state",
             "quarantine_id",
         ),

@@ -119,7 +119,8 @@ def _noise(n: int, step: int, rng: np.random.Generator) -> Floats:
     """Noise that fades by a tenth in five minutes."""
     kept = NOISE_KEPT ** (step / 5)
     weights = kept ** np.arange(100) * np.sqrt(1 - kept**2)
-    return NOISE_SD * np.convolve(rng.standard_normal(n + 99), weights, "valid")
+    noise: Floats = NOISE_SD * np.convolve(rng.standard_normal(n + 99), weights, "valid")
+    return noise
 
 
 def _pressed(wear: Wear, minutes: Floats) -> Floats:

@@ -1,0 +1,239 @@
+"""Mails as they leave: who is told what, once, and what a mail never says."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from flows.mail import SUBJECTS
+from tests.flows.scene import (
+    CLIMBING,
+    FIRST_DRAW,
+    FLAT,
+    INSULIN,
+    NIGHT,
+    Scene,
+    decoded,
+    labs,
+    patients,
+    result,
+    series,
+)
+
+NEXT = NIGHT + timedelta(days=1)
+HOSTILE = """<script>alert('1')</script>"'&amp;"""
+CANARY, VALUE = "ZZCANARYPATIENT", 17.377
+"""A patient and an insulin value that stand nowhere else."""
+FULL = '[mail]\ndetail = "full"\n'
+UNSURE = (*CLIMBING[:5], VALUE)
+
+
+def test_a_night_writes_each_mail_once_with_a_message_id_that_follows_from_it(
+    scene: Scene,
+) -> None:
+    scene.people()
+    scene.night()
+    before = {path.name: path.read_bytes() for path in scene.home.mail.iterdir()}
+    owed = scene.ledger("SELECT message_id, state, attempts FROM outbox")
+
+    scene.night()
+    scene.night(rebuild=True)
+
+    assert {path.name: path.read_bytes() for path in scene.home.mail.iterdir()} == before
+    assert scene.ledger("SELECT message_id, state, attempts FROM outbox") == owed
+    assert {mail["Message-ID"] for mail in scene.mails()} == {row["message_id"] for row in owed}
+    assert {(row["state"], row["attempts"]) for row in owed} == {("sent", 1)}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in scene.home.mail.iterdir())
+
+
+def test_there_is_a_heartbeat_every_night_and_a_digest_only_of_what_is_new(scene: Scene) -> None:
+    scene.people()
+    for day in range(3):
+        scene.night(NIGHT + timedelta(days=day))
+    assert (len(scene.mails("heartbeat")), len(scene.mails("digest"))) == (3, 1)
+
+    scene.drop("clinic_csv/labs-5.csv", labs(*series("BEA")))
+    scene.night(NIGHT + timedelta(days=3))
+    assert (len(scene.mails("heartbeat")), len(scene.mails("digest"))) == (4, 2)
+    assert numbers(decoded(scene.mails("digest")[1])).isdisjoint(
+        numbers(decoded(scene.mails("digest")[0]))
+    )
+
+
+def numbers(text: str) -> set[str]:
+    """The work-list numbers of a digest."""
+    return set(re.findall(r"^  ([A-Z2-7]{8})  ", text, re.MULTILINE))
+
+
+def test_nobody_to_tell_of_is_no_digest_but_a_heartbeat(scene: Scene) -> None:
+    scene.drop("clinic_csv/labs-1.csv", labs(*series("FLO", FLAT)))
+    scene.night()
+
+    assert (len(scene.mails("heartbeat")), scene.mails("digest")) == (1, [])
+
+
+def test_more_draws_on_the_same_ground_alert_nobody_again(scene: Scene) -> None:
+    scene.people()
+    scene.night(NIGHT)
+    scene.drop("clinic_csv/labs-5.csv", labs(result("ANN", date(2026, 2, 1), INSULIN, 23)))
+    scene.night(NEXT)
+
+    assert len(scene.mails("digest")) == 1
+    assert len(scene.ledger("SELECT * FROM alert")) == 1
+
+
+def test_each_recipient_is_told_and_one_who_joins_later_too(scene: Scene) -> None:
+    scene.set('[mail]\ncare_team = ["a@x.example", "b@x.example"]\n')
+    scene.people()
+    scene.night(NIGHT)
+    assert sorted(mail["To"] for mail in scene.mails("digest")) == ["a@x.example", "b@x.example"]
+
+    scene.set('[mail]\ncare_team = ["a@x.example", "c@x.example"]\n')
+    scene.night(NEXT)
+    assert sorted(mail["To"] for mail in scene.mails("digest")) == [
+        f"{name}@x.example" for name in "abc"
+    ]
+
+
+def test_a_subject_says_nothing_and_never_changes(scene: Scene) -> None:
+    scene.set(FULL)
+    scene.people()
+    scene.night(NIGHT)
+    scene.night(NEXT)
+
+    assert {mail["Subject"] for mail in scene.mails("digest")} == {SUBJECTS["digest"]}
+    assert {mail["Subject"] for mail in scene.mails("heartbeat")} == {SUBJECTS["heartbeat"]}
+    assert not re.search(r"\d", "".join(SUBJECTS.values()))
+
+
+def test_the_text_part_comes_first_and_says_what_the_html_part_says(after: Scene) -> None:
+    for mail in after.mails():
+        kinds = [part.get_content_type() for part in mail.iter_parts()]
+        assert kinds == ["text/plain", "text/html"]
+        text, html = (part.get_content() for part in mail.iter_parts())
+        if mail["Subject"] == SUBJECTS["digest"]:
+            assert numbers(text)
+            assert all(number in html for number in numbers(text))
+        else:
+            assert "not flagged" in text
+            assert "not flagged" in html
+
+
+def test_a_mail_is_complete_for_a_mail_program(after: Scene) -> None:
+    for mail in after.mails():
+        for header in ("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted"):
+            assert mail[header], header
+
+
+def test_a_mail_loads_nothing_and_runs_nothing(after: Scene) -> None:
+    for mail in after.mails():
+        html = mail.get_body(("html",))
+        assert html is not None
+        tags = Tags()
+        tags.feed(html.get_content())
+        assert not {"script", "img", "link", "iframe", "form", "a"} & tags.names
+        assert tags.handlers == []
+        assert "http" not in html.get_content().replace("http-equiv", "")
+
+
+@pytest.mark.parametrize("detail", ["none", "full"])
+def test_no_mail_names_anybody_or_a_value_unless_that_is_asked_for(
+    scene: Scene, detail: str
+) -> None:
+    scene.set(f'[mail]\ndetail = "{detail}"\n')
+    scene.drop("clinic_csv/labs-1.csv", labs(*series(CANARY, UNSURE)))
+    scene.drop("clinic_csv/patients-1.csv", patients(CANARY))
+    scene.night()
+
+    assert len(scene.mails("digest")) == 1, "there is something to tell"
+    everything = "\n".join(decoded(mail) for mail in scene.mails())
+    raw = b"\n".join(path.read_bytes() for path in scene.home.mail.iterdir())
+    shown = [CANARY in everything, f"{VALUE:.1f}" in everything, CANARY.encode() in raw]
+    assert shown == [detail == "full"] * 3
+    assert ("1970" in everything) is False
+
+
+def test_a_number_in_a_mail_leads_to_the_patient_only_on_the_clinics_machine(
+    after: Scene,
+) -> None:
+    (number,) = numbers(decoded(after.mails("digest")[0]))
+
+    assert after.run("alerts", "show", number, "--json").json["patient_id"] == "ANN"
+
+
+def test_another_home_gives_the_same_patient_another_number(scene: Scene, after: Scene) -> None:
+    scene.people()
+    scene.night()
+
+    assert numbers(decoded(scene.mails("digest")[0])) != numbers(decoded(after.mails("digest")[0]))
+
+
+def test_a_hostile_patient_id_is_text_in_html_and_reaches_no_header(scene: Scene) -> None:
+    scene.set(FULL + '[site]\nname = "A <b>clinic</b>"\n')
+    quoted = '"' + HOSTILE.replace('"', '""') + '"'
+    scene.drop("clinic_csv/labs-1.csv", labs(*(row.replace("X1", quoted, 1) for row in series("X1"))))
+    scene.night()
+
+    (mail,) = scene.mails("digest")
+    html, text = mail.get_body(("html",)), mail.get_body(("plain",))
+    assert html is not None
+    assert text is not None
+    assert HOSTILE in text.get_content()
+    tags = Tags()
+    tags.feed(html.get_content())
+    assert "script" not in tags.names
+    assert "b" not in tags.names
+    assert HOSTILE in tags.text
+    assert not any("script" in value for _, value in mail.items())
+    assert "<script" not in scene.page()
+
+
+def test_a_source_with_a_hostile_name_is_text_on_the_page(scene: Scene) -> None:
+    scene.drop("<img src=x onerror=alert(1)>/labs.csv", "x\n")
+    scene.night(NIGHT)
+    scene.night(NEXT)
+
+    for text in (scene.page(NIGHT), scene.page(NEXT)):
+        tags = Tags()
+        tags.feed(text)
+        assert "img" not in tags.names
+        assert "<img src=x onerror=alert(1)>" in tags.text
+
+
+def test_the_heartbeat_counts_what_waits_and_who_is_not_evaluated(after: Scene) -> None:
+    text = decoded(after.mails("heartbeat")[0])
+
+    for part in ("unresolved", "2 rows wait", "5 files, "):
+        assert part in text, part
+
+
+def test_the_page_holds_counts_and_nobody(after: Scene) -> None:
+    page = after.page()
+
+    assert "code_is_known" in page
+    for name in ("ANN", "FLO", str(FIRST_DRAW), "22.4"):
+        assert name not in page
+    assert (after.home.report / f"{NIGHT}.html").stat().st_mode & 0o077 == 0
+
+
+class Tags(HTMLParser):
+    """What a browser would make of a page: elements, event handlers, text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.handlers: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element."""
+        self.names.add(tag)
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+
+    def handle_data(self, data: Any) -> None:
+        """Note text."""
+        self.text += data

@@ -1,0 +1,281 @@
+"""Fasting pairs, draw by draw: which are used, and why the others are not."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from transforms.pairs import REASONS, fasting_pairs
+
+DAY = date(2026, 1, 10)
+SCHEMA = {
+    "patient_id": pl.String,
+    "analyte": pl.String,
+    "observed_at": pl.Datetime("us"),
+    "observed_on": pl.Date,
+    "observed_precision": pl.String,
+    "value": pl.Float64,
+    "comparator": pl.String,
+    "fasting": pl.String,
+    "lab": pl.String,
+    "assay": pl.String,
+    "absent_reason": pl.String,
+    "comment": pl.String,
+}
+BARS = {"patient_id": pl.String, "name": pl.String, "from_on": pl.Date, "to_on": pl.Date}
+Row = dict[str, Any]
+
+
+def result(
+    analyte: str, value: float | None, on: date = DAY, minute: int = 480, **more: Any
+) -> Row:
+    at = datetime.combine(on, datetime.min.time()) + timedelta(minutes=minute)
+    row: Row = {
+        "patient_id": "p",
+        "analyte": analyte,
+        "observed_at": at,
+        "observed_on": on,
+        "observed_precision": "time",
+        "value": value,
+        "fasting": "yes",
+        "lab": "L",
+    }
+    return {name: (row | more).get(name) for name in SCHEMA}
+
+
+def insulin(value: float | None = 6.1, on: date = DAY, minute: int = 480, **more: Any) -> Row:
+    return result("insulin", value, on, minute, **more)
+
+
+def glucose(value: float | None = 90.3, on: date = DAY, minute: int = 480, **more: Any) -> Row:
+    return result("glucose", value, on, minute, **more)
+
+
+def pairs(
+    rows: list[Row], bars: list[tuple[str, str, date | None, date | None]] = ()
+) -> pl.DataFrame:
+    barred = pl.LazyFrame(list(bars), schema=BARS, orient="row")
+    return fasting_pairs(pl.LazyFrame(rows, schema=SCHEMA), barred).collect()
+
+
+def reasons(rows: list[Row], *bars: Bar) -> list[str | None]:
+    found = pairs(rows, list(bars))
+    assert (found["used"] == found["reason"].is_null()).all()
+    return found["reason"].to_list()
+
+
+def test_insulin_and_glucose_of_one_fasting_draw_are_a_pair() -> None:
+    assert pairs([insulin(6.1, assay="A"), glucose(90.3)]).rows() == [
+        ("p", DAY, 6.1, 90.3, "L", "A", True, None)
+    ]
+
+
+NO, UNKNOWN = {"fasting": "no"}, {"fasting": "unknown"}
+HAEMOLYSED: dict[str, list[Row]] = {
+    "insulin's comment": [insulin(comment="slightly hemolyzed"), glucose()],
+    "instead of insulin's value": [insulin(None, absent_reason="haemolysed"), glucose()],
+    "the index": [insulin(), glucose(), result("haemolysis_index", 51)],
+}
+UNUSED: list[tuple[str, list[Row]]] = [
+    ("no insulin", [glucose()]),
+    ("no glucose", [insulin()]),
+    ("no insulin", [insulin(None), glucose()]),
+    ("no insulin", [insulin(0.0), glucose()]),
+    ("no glucose", [insulin(), glucose(-1.0)]),
+    ("not fasting", [insulin(), glucose(**NO)]),
+    ("not fasting", [insulin(**NO), glucose()]),
+    ("not fasting", [insulin(**UNKNOWN), glucose(**NO)]),
+    ("fasting unknown", [insulin(**UNKNOWN), glucose(**UNKNOWN)]),
+    ("fasting unknown", [insulin(**UNKNOWN, minute=490), glucose()]),
+    ("censored", [insulin(comparator="<"), glucose()]),
+    ("censored", [insulin(), glucose(comparator=">")]),
+    ("not one draw", [insulin(), glucose(minute=480 + 61)]),
+    *[("haemolysed", rows) for rows in HAEMOLYSED.values()],
+]
+
+
+@pytest.mark.parametrize(("reason", "rows"), UNUSED)
+def test_a_draw_that_is_not_used_says_why(reason: str, rows: list[Row]) -> None:
+    assert reasons(rows) == [reason]
+
+
+def test_every_reason_has_a_sentence_and_a_test() -> None:
+    tested = {reason for reason, _ in UNUSED} | {"copied", "other assay"}
+    assert tested == set(REASONS)
+
+
+USED: dict[str, list[Row]] = {
+    "an hour apart": [insulin(), glucose(minute=480 + 60)],
+    "one of them only to the day": [insulin(minute=0, observed_precision="day"), glucose()],
+    "the index at its limit": [insulin(), glucose(), result("haemolysis_index", 50)],
+    "not haemolysed": [insulin(comment="no haemolysis"), glucose()],
+    "glucose haemolysed, which does not matter": [insulin(), glucose(comment="hemolyzed")],
+    "fasting of one tube is fasting of the draw": [insulin(**UNKNOWN), glucose()],
+    "eight stated hours": [
+        insulin(**UNKNOWN),
+        glucose(**UNKNOWN),
+        result("fasting_duration", 8, fasting="unknown"),
+    ],
+    "a fasting answer": [
+        insulin(**UNKNOWN),
+        glucose(**UNKNOWN),
+        result("fasting_status", None, fasting="yes"),
+    ],
+    "a fasting draw before a load on the same day": [
+        insulin(),
+        glucose(),
+        insulin(60.0, minute=600, **NO),
+        glucose(150.0, minute=600, **NO),
+    ],
+    "an exact repeat beside a censored value": [insulin(), insulin(9, comparator="<"), glucose()],
+}
+
+
+@pytest.mark.parametrize("case", USED)
+def test_a_sound_draw_is_used(case: str) -> None:
+    assert reasons(USED[case]) == [None]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [
+            insulin(**UNKNOWN),
+            glucose(**UNKNOWN),
+            result("fasting_duration", 7.9, fasting="unknown"),
+        ],
+        [insulin(**UNKNOWN), glucose(), result("triglyceride", 90, **NO)],
+    ],
+    ids=["too few hours", "another tube says it was not"],
+)
+def test_unknown_fasting_is_not_taken_for_yes(rows: list[Row]) -> None:
+    assert reasons(rows) == ["fasting unknown"]
+
+
+def test_haemolysis_comes_before_a_missing_value_and_fasting_before_a_limit() -> None:
+    assert reasons([insulin(None, comment="hemolyzed")]) == ["haemolysed"]
+    assert reasons([insulin(comparator="<", **NO), glucose()]) == ["not fasting"]
+
+
+def test_repeats_of_one_visit_are_averaged_geometrically() -> None:
+    (row,) = pairs([insulin(4.0), insulin(9.0, minute=490), glucose()]).rows()
+    assert row[2] == pytest.approx(6.0)
+
+
+def test_a_single_value_stays_exactly_as_it_is() -> None:
+    (row,) = pairs([insulin(7.3), glucose(93.7)]).rows()
+    assert row[2:4] == (7.3, 93.7)
+
+
+def test_the_best_known_state_of_fasting_of_the_day_counts() -> None:
+    (row,) = pairs([insulin(5.0), insulin(50.0, minute=700, **UNKNOWN), glucose()]).rows()
+    assert (row[2], row[6]) == (5.0, True)
+
+
+# bars
+
+BAR_FROM, BAR_TO = DAY - timedelta(days=1), DAY + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "is_barred"),
+    [
+        (DAY, DAY, True),
+        (BAR_FROM, BAR_TO, True),
+        (DAY, None, True),
+        (None, DAY, True),
+        (None, None, True),
+        (BAR_TO, None, False),
+        (None, BAR_FROM, False),
+    ],
+)
+def test_a_draw_is_not_used_on_barred_days_only(
+    begin: date | None, end: date | None, is_barred: bool
+) -> None:
+    found = reasons([insulin(), glucose()], ("p", "metformin", begin, end))
+    assert found == ["during metformin" if is_barred else None]
+
+
+def test_another_patients_bar_is_not_mine() -> None:
+    assert reasons([insulin(), glucose()], ("q", "metformin", None, None)) == [None]
+    assert reasons([insulin(), glucose()], ("p", "metformin", None, None)) != [None]
+
+
+def test_two_bars_of_one_draw_make_one_row_with_the_first_by_name() -> None:
+    bars = [("p", "b", None, None), ("p", "a", None, None)]
+    assert reasons([insulin(), glucose()], *bars) == ["during a"]
+
+
+# copies
+
+
+def series(*draws: tuple[int, float, float], **more: Any) -> list[Row]:
+    """(days after the first draw, insulin, glucose)."""
+    return [
+        row
+        for days, one, other in draws
+        for on in [DAY + timedelta(days=days)]
+        for row in (insulin(one, on, **more), glucose(other, on))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("draws", "second"),
+    [
+        (((0, 6.1, 90.3), (100, 6.1, 90.3)), "copied"),
+        (((0, 6.1, 90.3), (370, 6.1, 90.3)), "copied"),
+        (((0, 6.1, 90.3), (371, 6.1, 90.3)), None),
+        (((0, 6.1, 90.3), (100, 6.1, 90.4)), None),
+        (((0, 6.0, 90.0), (100, 6.0, 90.0)), None),
+        (((0, 6.1, 90.0), (100, 6.1, 90.0)), "copied"),
+    ],
+    ids=["both again", "within 370 days", "later", "one differs", "whole numbers", "one whole"],
+)
+def test_both_values_again_to_the_last_digit_are_a_copy(
+    draws: tuple[tuple[int, float, float], ...], second: str | None
+) -> None:
+    assert reasons(series(*draws)) == [None, second]
+
+
+def test_a_copy_is_made_of_a_patients_own_draw_only() -> None:
+    mine, theirs = series((0, 6.1, 90.3)), series((1, 6.1, 90.3))
+    other = [row | {"patient_id": "q"} for row in theirs]
+    assert reasons([*mine, *other]) == [None, None]
+    assert reasons([*mine, *theirs]) == [None, "copied"]
+
+
+# platforms
+
+OLD = series((0, 5.1, 90.1), (300, 5.2, 90.2), (600, 5.3, 90.3), assay="old")
+
+
+def test_a_new_platform_takes_over_once_its_series_can_be_judged() -> None:
+    first = [*OLD, *series((700, 8.1, 90.4), (900, 8.2, 90.5), assay="new")]
+    assert reasons(first) == [None, None, None, "other assay", "other assay"]
+    enough = [*first, *series((1065, 8.3, 90.6), assay="new")]
+    assert reasons(enough) == [*["other assay"] * 3, None, None, None]
+
+
+def test_an_old_series_is_left_when_it_is_too_old_to_be_judged() -> None:
+    fresh = [*OLD, *series((1000, 8.1, 90.4), assay="new")]
+    assert reasons(fresh)[-1] == "other assay"
+    stale = [*OLD, *series((1001, 8.1, 90.4), assay="new")]
+    assert reasons(stale) == [*["other assay"] * 3, None]
+
+
+def test_the_laboratory_is_the_platform_where_the_assay_is_not_stated() -> None:
+    elsewhere = series((100, 5.4, 90.4), assay=None, lab="M")
+    assert "other assay" in reasons([*series((0, 5.1, 90.1), (700, 5.2, 90.3)), *elsewhere])
+
+
+def test_a_draw_whose_platform_is_not_known_goes_with_any() -> None:
+    nameless = series((100, 5.4, 90.4), assay=None, lab=None)
+    assert reasons([*OLD, *nameless]) == [None] * 4
+
+
+def test_no_draws_give_no_pairs_and_one_gives_one() -> None:
+    assert pairs([]).height == 0
+    assert pairs([insulin()]).height == 1
