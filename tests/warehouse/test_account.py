@@ -166,7 +166,7 @@ def _stage_parts(con: Con, random: Random, file: int, night: int) -> None:
             if random.random() < 0.25:
                 con.execute(
                     "INSERT INTO staging.rejected VALUES (?, ?, ?, 'observation', "
-                    "['code_is_known'], 'text')",
+                    "['code_is_known'], [], 'text')",
                     [file, line, part],
                 )
             else:
