@@ -36,12 +36,19 @@ class Account:
     oldest_waiting: str
     silent: list[str]
     warnings: int
+    evaluated: int
+
+    @property
+    def not_evaluated(self) -> int:
+        """Patients that keep what was found before, since nothing of theirs came or changed."""
+        return sum(self.statuses.values()) - self.evaluated
 
 
 def compose(night: Night) -> Counts:
     """Open alerts and owe mails; return how many of each are new."""
     members = _members(night)
-    account = account_of(night.db, night.as_of, night.verdicts)
+    changed = night.counts["transform"]["patients changed"]
+    account = account_of(night.db, night.as_of, night.verdicts, changed)
     with night.ledger.transaction():
         opened = sum(_open(night, member) for member in members)
         mails = sum(_digest(night, who, account) for who in night.settings.mail.care_team)
@@ -50,9 +57,12 @@ def compose(night: Night) -> Counts:
 
 
 def account_of(
-    con: duckdb.DuckDBPyConnection, as_of: date, verdicts: Sequence[tuple[object, ...]]
+    con: duckdb.DuckDBPyConnection,
+    as_of: date,
+    verdicts: Sequence[tuple[object, ...]],
+    evaluated: int,
 ) -> Account:
-    """The night in numbers, none of them a patient's."""
+    """The night in numbers, none of them a patient's; ``evaluated``: patients computed anew."""
     files = frame(
         con,
         "SELECT source, count(*) AS files, sum(rows_in) AS rows_in, "
@@ -78,6 +88,7 @@ def account_of(
         oldest_waiting=str(waiting[1] or ""),
         silent=_silent(con, as_of),
         warnings=sum(1 for verdict in verdicts if not verdict[-1]),
+        evaluated=evaluated,
     )
 
 

@@ -83,7 +83,7 @@ def _affected(con: duckdb.DuckDBPyConnection) -> int:
         "UNION SELECT patient_id FROM staging.displaced) s "
         "LEFT JOIN store.patient_alias USING (patient_id)) WHERE patient_id IS NOT NULL"
     )
-    count = con.execute("SELECT count(*) FROM affected").fetchone()
+    count = con.execute(f"SELECT count(*) FROM store.person WHERE {_AFFECTED}").fetchone()
     return int(count[0]) if count else 0
 
 

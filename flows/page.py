@@ -27,6 +27,7 @@ def write(night: Night) -> None:
 
 
 def _facts(night: Night, con: duckdb.DuckDBPyConnection) -> dict[str, object]:
+    changed = night.counts["transform"]["patients changed"]
     attrition = "SELECT * FROM cohort_attrition WHERE cohort = 'climbing_unseen' ORDER BY step"
     reasons = (
         "SELECT source, split_part(reason, ':', 1) AS reason, count(*) AS n, "
@@ -35,7 +36,7 @@ def _facts(night: Night, con: duckdb.DuckDBPyConnection) -> dict[str, object]:
     )
     steps = night.ledger.rows("SELECT * FROM step WHERE run_id = ? ORDER BY rowid", [night.run_id])
     return {
-        "account": account_of(con, night.as_of, night.verdicts),
+        "account": account_of(con, night.as_of, night.verdicts, changed),
         "site": night.settings.site.name,
         "run_id": night.run_id,
         "code_version": night.code_version,

@@ -85,8 +85,8 @@ class FastingIsUnderstood(RowExpectation):
     level = "warn"
     sentence = "What the source says of fasting is not understood and counts as unknown."
     fails_where = (
-        "source_fasting IS NOT NULL AND fasting_basis IS DISTINCT FROM 'stated' AND "
-        "fasting_hours IS NULL AND lower(source_fasting) NOT IN ('unknown', 'u', 'unk')"
+        "source_fasting IS NOT NULL AND coalesce(fasting_basis, 'code') = 'code' AND "
+        "lower(source_fasting) NOT IN ('unknown', 'u', 'unk')"
     )
 
 

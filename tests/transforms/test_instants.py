@@ -1,4 +1,4 @@
-"""Times: instant, local day, and what the clock change leaves open; Python's zones are the judge."""
+"""Times: instant, local day, what the clock change leaves open. Python's zones are the judge."""
 
 from __future__ import annotations
 

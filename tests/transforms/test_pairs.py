@@ -27,6 +27,7 @@ SCHEMA = {
 }
 BARS = {"patient_id": pl.String, "name": pl.String, "from_on": pl.Date, "to_on": pl.Date}
 Row = dict[str, Any]
+Bar = tuple[str, str, date | None, date | None]
 
 
 def result(
