@@ -131,11 +131,11 @@ def _plain_fields(separator: str) -> _Fields:
 
 def _quoted_fields(separator: str) -> _Fields:
     """Fields of lines that may hold quotes. The regular expression is twice as dear as a split,
-    so it is used only for files in which a quote occurs."""
+    so it is used only for files in which a quote occurs. Every field begins with a separator,
+    the first with one put before it: an empty match at the start would hide an empty field."""
     sep = re.escape(separator)
-    raw = pl.col("text").str.extract_all(
-        rf'(?:^|{sep})(?:[ ]*"(?:[^"]|"")*"[ ]*|[^{sep}"]*)'
-    )
+    line = pl.lit(separator) + pl.col("text")
+    raw = line.str.extract_all(rf'{sep}(?:[ ]*"(?:[^"]|"")*"[ ]*|[^{sep}"]*)')
     values = raw.list.eval(
         pl.element()
         .str.strip_prefix(separator)
@@ -143,7 +143,7 @@ def _quoted_fields(separator: str) -> _Fields:
         .str.replace_all('""', '"', literal=True)
     )
     quotes = pl.col("text").str.count_matches('"', literal=True)
-    return _Fields(values, raw.list.len(), quotes, raw.list.join("") == pl.col("text"))
+    return _Fields(values, raw.list.len(), quotes, raw.list.join("") == line)
 
 
 def _columns(rows: pl.LazyFrame, fields: _Fields, header: Sequence[str]) -> pl.LazyFrame:
