@@ -176,11 +176,17 @@ def _tonight(con: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, int]:
     found = findings(con).collect().lazy()
     newest = found.group_by("patient_id", maintain_order=True).last()
     people = frame(con, "SELECT patient_id, birth_date FROM store.person").lazy()
+    minors = people.filter(pl.col("birth_date").is_not_null()).select(
+        "patient_id",
+        name=pl.lit("minor"),
+        from_on=pl.lit(None, dtype=pl.Date),
+        to_on=pl.col("birth_date").dt.offset_by(f"{RULE.adult_age}y") - pl.duration(days=1),
+    )
     draws = frame(con, "SELECT patient_id, used, reason FROM store.fasting_pair").lazy()
     status = statuses(people, newest, _draw_facts(draws), excluded, as_of).collect().lazy()
     counts = {
         "patient_status": _write(con, "patient_status", status),
-        "cohort": _write(con, "cohort", cohorts(found, excluded, as_of)),
+        "cohort": _write(con, "cohort", cohorts(found, pl.concat([excluded, minors]), as_of)),
         "cohort_attrition": _write(con, "cohort_attrition", attrition(status)),
     }
     replace(con, DERIVED["tonight"], "true", f"SELECT DATE '{as_of}' AS as_of")

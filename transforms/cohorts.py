@@ -27,19 +27,28 @@ def cohorts(
     Returns:
         ``cohort``, ``patient_id``, ``entered_on``, ``left_on``, ``definition_version``.
     """
-    begins = excluded.group_by("patient_id").agg(
-        excluded_on=pl.col("from_on").fill_null(pl.date(1, 1, 1)).min()
-    )
-    in_order = findings.sort("patient_id", "drawn_on").cache()
+    in_order = _with_exclusions(findings, excluded).sort("patient_id", "drawn_on").cache()
     stays = pl.concat([_stays(in_order, cohort, as_of, rule) for cohort in COHORTS])
-    until = pl.min_horizontal("left_on", "excluded_on")
-    return (
-        stays.join(begins, on="patient_id", how="left")
-        .filter(pl.col("excluded_on").is_null() | (pl.col("excluded_on") > pl.col("entered_on")))
-        .with_columns(left_on=pl.when(until <= as_of).then(until))
-        .drop("excluded_on")
-        .sort("cohort", "patient_id", "entered_on")
+    return stays.with_columns(left_on=pl.when(pl.col("left_on") <= as_of).then("left_on")).sort(
+        "cohort", "patient_id", "entered_on"
     )
+
+
+def _with_exclusions(findings: pl.LazyFrame, excluded: pl.LazyFrame) -> pl.LazyFrame:
+    """Adds ``is_excluded``, on the day of the draw, and ``excluded_on``, when it next begins."""
+    begins = pl.col("from_on").fill_null(pl.date(1, 1, 1))
+    lasts = pl.col("to_on").is_null() | (pl.col("to_on") >= pl.col("drawn_on"))
+    draw = ["patient_id", "drawn_on"]
+    facts = (
+        findings.select(draw)
+        .join(excluded, on="patient_id")
+        .group_by(draw)
+        .agg(
+            is_excluded=((begins <= pl.col("drawn_on")) & lasts).any(),
+            excluded_on=begins.filter(begins > pl.col("drawn_on")).min(),
+        )
+    )
+    return findings.join(facts, on=draw, how="left")
 
 
 def _stays(
@@ -47,15 +56,18 @@ def _stays(
 ) -> pl.LazyFrame:
     """Runs of draws after which the definition held."""
     tier = pl.col("climbing_tier").is_in(cohort.tiers) if cohort.tiers else pl.lit(value=True)
-    holds = (pl.col("finding").is_in(cohort.statuses) & tier).fill_null(value=False)
+    allowed = ~pl.col("is_excluded").fill_null(value=False)
+    holds = (pl.col("finding").is_in(cohort.statuses) & tier & allowed).fill_null(value=False)
     person = "patient_id"
     next_on = pl.col("drawn_on").shift(-1).over(person)
     stale_on = pl.col("drawn_on") + pl.duration(days=rule.max_age_days + 1)
     return (
         findings.with_columns(
             holds=holds,
-            until=pl.min_horizontal(next_on, stale_on.cast(pl.Date)),
-            goes_on=(next_on <= stale_on).fill_null(value=False),
+            until=pl.min_horizontal(next_on, stale_on.cast(pl.Date), "excluded_on"),
+            goes_on=(next_on <= pl.min_horizontal(stale_on.cast(pl.Date), "excluded_on")).fill_null(
+                value=False
+            ),
         )
         .with_columns(
             starts=pl.col("holds")

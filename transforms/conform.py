@@ -187,21 +187,26 @@ def _reported(arrival: Arrival) -> list[pl.Expr]:
 def _fasting(decimal: str) -> list[pl.Expr]:
     """``fasting`` yes, no or unknown; ``fasting_hours``; ``fasting_basis``: stated, hours, code."""
     stated = pl.col("source_fasting")
-    hours = number(stated, decimal)
+    limit, sign = number(stated, decimal), comparator(stated, decimal)
+    hours = pl.when(sign.is_null()).then(limit)
     word = words.fasting(stated)
-    by_hours = pl.when(hours >= FASTING_HOURS).then(pl.lit("yes")).otherwise(pl.lit("no"))
+    is_long, at_least = limit >= FASTING_HOURS, sign.str.starts_with(">").fill_null(value=True)
+    at_most = sign.str.starts_with("<").fill_null(value=True)
+    by_stated_hours = (
+        pl.when(is_long & at_least).then(pl.lit("yes"))
+        .when((~is_long | (limit == FASTING_HOURS)) & at_most).then(pl.lit("no"))
+    )  # fmt: skip
     by_code = pl.col("timing").replace_strict(
         {"fasting": "yes", "post_load": "no"}, default=None, return_dtype=pl.String
     )
     answer = pl.when(pl.col("analyte") == "fasting_status").then(pl.col("source_value"))
     said = pl.coalesce(pl.when(word != "unknown").then(word), words.fasting(answer))
-    by_stated_hours = pl.when(hours.is_not_null()).then(by_hours)
     return [
         pl.coalesce(said, by_stated_hours, by_code, pl.lit("unknown")).alias("fasting"),
         hours.alias("fasting_hours"),
         pl.coalesce(
             pl.when(said.is_not_null()).then(pl.lit("stated")),
-            pl.when(hours.is_not_null()).then(pl.lit("hours")),
+            pl.when(by_stated_hours.is_not_null()).then(pl.lit("hours")),
             pl.when(by_code.is_not_null()).then(pl.lit("code")),
         ).alias("fasting_basis"),
     ]

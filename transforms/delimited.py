@@ -147,7 +147,11 @@ def _quoted_fields(separator: str) -> _Fields:
 
 
 def _columns(rows: pl.LazyFrame, fields: _Fields, header: Sequence[str]) -> pl.LazyFrame:
-    names = (name or f"column_{i}" for i, name in enumerate(header, start=1))
+    places = ("line", "text")
+    names = (
+        f"column_{i}" if not name or name in places else name
+        for i, name in enumerate(header, start=1)
+    )
     return rows.with_columns(fields=fields.values).select(
         "line",
         "text",

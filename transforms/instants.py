@@ -114,8 +114,8 @@ def _iso(text: pl.Expr) -> list[pl.Expr]:
 def _in_zone(wall: pl.Expr, zone: str) -> pl.Expr:
     if zone == "UTC":
         return wall
-    exact = _utc(wall, zone, "earliest")
-    return pl.coalesce(exact, _utc(wall + pl.duration(hours=1), zone, "earliest"))
+    day = pl.duration(days=1)  # with the offset of the day before, a skipped time moves by the skip
+    return pl.coalesce(_utc(wall, zone, "earliest"), _utc(wall - day, zone, "latest") + day)
 
 
 def _utc(wall: pl.Expr, zone: str, ambiguous: str) -> pl.Expr:

@@ -9,11 +9,12 @@ COMPARATORS = {"<": "<", "<=": "<=", "≤": "<=", ">": ">", ">=": ">=", "≥": "
 
 
 def pointed(value: pl.Expr, decimal: str) -> pl.Expr:
-    """The text with a decimal point. A text with both marks is left as it is: not a number."""
+    """The text with a decimal point; with a decimal comma, null where it has both marks, or a
+    point before three digits: whether 1.234 is a thousand or one and a bit cannot be known."""
     if decimal == ".":
         return value
-    both = value.str.contains(r"[.].*,|,.*[.]")
-    return pl.when(~both).then(value.str.replace(decimal, ".", literal=True)).otherwise(value)
+    unsure = value.str.contains(r"[.].*,|,.*[.]|[.]\d{3}$")
+    return pl.when(~unsure).then(value.str.replace(decimal, ".", literal=True))
 
 
 def number(value: pl.Expr, decimal: str = ".") -> pl.Expr:

@@ -10,7 +10,6 @@ from expectations.shared import (
     ReportTimeIsReadable,
     StatusIsKnown,
     TimeIsNotFuture,
-    TimeIsReadable,
     TimeIsWithinLiving,
     ValueIsPossible,
 )
@@ -21,12 +20,18 @@ __all__ = [
     "ReportTimeIsReadable",
     "StatusIsKnown",
     "TimeIsNotFuture",
-    "TimeIsReadable",
     "TimeIsWithinLiving",
     "ValueIsPossible",
 ]
 
 _HAS_VALUE = "NOT coalesce(is_withdrawal, false) AND status IS DISTINCT FROM 'cancelled'"
+
+
+class DrawTimeIsReadable(RowExpectation):
+    sentence = "The time of the draw cannot be read: ISO 8601 day, local time, or time with offset."
+    fails_where = (
+        "observed_at IS NULL AND NOT (coalesce(is_withdrawal, false) AND result_id IS NOT NULL)"
+    )
 
 
 class CodeIsStated(RowExpectation):

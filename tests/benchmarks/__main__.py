@@ -40,7 +40,8 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--only", default="")
     given = options.parse_args()
-    print(f"{'case':<34}{'rows':>12}{'ratio':>8}{'ours s':>9}{'floor s':>9}{'ours MB':>9}{'floor MB':>10}")
+    titles = ("rows", "ratio", "ours s", "floor s", "ours MB", "floor MB")
+    print(f"{'case':<34}{titles[0]:>12}" + "".join(f"{title:>10}" for title in titles[1:]))
     for name, case in cases.CASES.items():
         if given.only in name:
             _show(name, case, max(int(case.size * given.scale), 1000), given.rounds)
@@ -49,16 +50,16 @@ def main() -> None:
 def _show(name: str, case: cases.Case, size: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         case.prepare(Path(folder), size)
+        roles = ("ours", "floor")
         pairs = [
-            (measured(name, "ours", Path(folder), size), measured(name, "floor", Path(folder), size))
-            for _ in range(rounds)
+            [measured(name, role, Path(folder), size) for role in roles] for _ in range(rounds)
         ]
     ratio = statistics.median(ours[0] / floor[0] for ours, floor in pairs)
     seconds = [statistics.median(run[k][0] for run in pairs) for k in (0, 1)]
     memory = [max(run[k][1] for run in pairs) for k in (0, 1)]
     print(
-        f"{name:<34}{size:>12,}{ratio:>8.1f}{seconds[0]:>9.2f}{seconds[1]:>9.2f}"
-        f"{memory[0]:>9.0f}{memory[1]:>10.0f}",
+        f"{name:<34}{size:>12,}{ratio:>10.1f}{seconds[0]:>10.2f}{seconds[1]:>10.2f}"
+        f"{memory[0]:>10.0f}{memory[1]:>10.0f}",
         flush=True,
     )
 

@@ -16,7 +16,7 @@ import polars as pl
 
 @dataclass(frozen=True)
 class Case:
-    """Rows at full size, and three callables: prepare(folder, size), ours(folder), floor(folder)."""
+    """Rows at full size, and how to prepare the folder, run ours over it, and the floor."""
 
     size: int
     prepare: Callable[[Path, int], None]
@@ -36,7 +36,7 @@ def labs(folder: Path, size: int) -> None:
         "patient_id",
         pl.col("collected_at").cast(pl.String) + "T08:00:00",
         code=pl.when("is_insulin").then(pl.lit("27873-9")).otherwise(pl.lit("1558-6")),
-        value=pl.when("is_insulin").then(pl.col("noise") * 8).otherwise(92).round(1).cast(pl.String),
+        value=pl.when("is_insulin").then(pl.col("noise") * 8).otherwise(92).round(1),
         unit=pl.when("is_insulin").then(pl.lit("uIU/mL")).otherwise(pl.lit("mg/dL")),
         fasting=pl.lit("yes"),
         lab=pl.lit("L1"),
@@ -66,9 +66,8 @@ def night(folder: Path) -> None:
 
 def text_scan(folder: Path) -> None:
     """DuckDB reads the same file, every column as text."""
-    duckdb.sql(
-        f"SELECT count(*), min(result_id) FROM read_csv('{folder / 'labs.csv'}', all_varchar = true)"
-    ).fetchall()
+    rows = f"read_csv('{folder / 'labs.csv'}', all_varchar = true)"
+    duckdb.sql(f"SELECT count(*), min(result_id) FROM {rows}").fetchall()
 
 
 def observations(folder: Path, size: int) -> None:
@@ -109,10 +108,11 @@ def fhir_read(folder: Path) -> None:
 def duckdb_json(folder: Path) -> None:
     """DuckDB reads the same lines with an explicit structure, into a table."""
     duckdb.sql(
-        f"CREATE TABLE o AS SELECT id, status, code.coding[1].code AS code, subject.reference AS s, "
-        "effectiveDateTime AS t, issued, valueQuantity.value AS v, valueQuantity.code AS u "
+        "CREATE TABLE o AS SELECT id, status, code.coding[1].code AS code, "
+        "subject.reference AS s, effectiveDateTime AS t, issued, valueQuantity.value AS v, valueQuantity.code AS u "
         f"FROM read_json('{folder / 'o.ndjson'}', format = 'newline_delimited', columns = "
-        "{id: 'VARCHAR', status: 'VARCHAR', code: 'STRUCT(coding STRUCT(system VARCHAR, code VARCHAR)[])', "
+        "{id: 'VARCHAR', status: 'VARCHAR', "
+        "code: 'STRUCT(coding STRUCT(system VARCHAR, code VARCHAR)[])', "
         "subject: 'STRUCT(reference VARCHAR)', effectiveDateTime: 'VARCHAR', issued: 'VARCHAR', "
         "valueQuantity: 'STRUCT(value DOUBLE, unit VARCHAR, code VARCHAR)'})"
     )

@@ -100,7 +100,7 @@ INCOMING: dict[str, dict[str, Row]] = {
         "code_is_stated": {"source_code": None, "analyte": None},
         "code_is_known": {"source_code": "99999-9", "analyte": None},
         "status_is_known": {"source_status": "??", "status": None},
-        "time_is_readable": {"source_observed_at": "noon", "observed_at": None},
+        "draw_time_is_readable": {"source_observed_at": "noon", "observed_at": None},
         "time_is_not_future": {"observed_at": KNOWN + timedelta(hours=49)},
         "time_is_within_living": {"observed_at": datetime(1899, 12, 31)},  # noqa: DTZ001
         "report_time_is_readable": {"source_reported_at": "soon", "reported_at": None},

@@ -57,7 +57,10 @@ def series(patient: str, insulin: tuple[float, ...] = CLIMBING, glucose: float =
     rows = []
     for year, value in enumerate(insulin):
         on = FIRST_DRAW + timedelta(days=365 * year)
-        rows += [result(patient, on, INSULIN, value), result(patient, on, GLUCOSE, glucose + year % 2)]
+        rows += [
+            result(patient, on, INSULIN, value),
+            result(patient, on, GLUCOSE, glucose + year % 2),
+        ]
     return rows
 
 
@@ -117,9 +120,7 @@ class Scene:
 
     def night(self, day: date = NIGHT, *, rebuild: bool = False) -> dict[str, Any]:
         """One night in this process."""
-        return run_here(
-            self.home, self.settings(), now, lambda *_: None, day, rebuild=rebuild
-        )
+        return run_here(self.home, self.settings(), now, lambda *_: None, day, rebuild=rebuild)
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Ask the published warehouse, as an analyst does."""

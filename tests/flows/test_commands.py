@@ -155,7 +155,9 @@ def test_before_the_first_night_there_is_nothing_to_look_at(scene: Scene) -> Non
 
 
 def test_quarantine_list_counts_and_says_what_to_do(after: Scene) -> None:
-    rows = {row["reason"].split(":")[0]: row for row in after.run("quarantine", "list", "--json").json}
+    rows = {
+        row["reason"].split(":")[0]: row for row in after.run("quarantine", "list", "--json").json
+    }
 
     assert rows.keys() == {"code_is_known", "kind_unknown"}
     assert rows["code_is_known"]["rows"] == 1

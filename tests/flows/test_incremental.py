@@ -47,9 +47,7 @@ def happening(dice: random.Random, known: list[tuple[str, date, str]]) -> Iterat
     code, unit_slip = dice.choice((INSULIN, GLUCOSE)), dice.random() < 0.05
     value = round(dice.uniform(3, 25), 1) if code == INSULIN else dice.randint(75, 110)
     fasting = dice.choice(("yes", "yes", "yes", "no", "unknown"))
-    row = result(
-        owner, on, code, value, status=status, number=f"{number}-{code}", fasting=fasting
-    )
+    row = result(owner, on, code, value, status=status, number=f"{number}-{code}", fasting=fasting)
     yield row.replace(",u[IU]/mL,", ",furlong,") if unit_slip else row
     if dice.random() < 0.1:
         yield row

@@ -175,7 +175,9 @@ def test_another_home_gives_the_same_patient_another_number(scene: Scene, after:
 def test_a_hostile_patient_id_is_text_in_html_and_reaches_no_header(scene: Scene) -> None:
     scene.set(FULL + '[site]\nname = "A <b>clinic</b>"\n')
     quoted = '"' + HOSTILE.replace('"', '""') + '"'
-    scene.drop("clinic_csv/labs-1.csv", labs(*(row.replace("X1", quoted, 1) for row in series("X1"))))
+    scene.drop(
+        "clinic_csv/labs-1.csv", labs(*(row.replace("X1", quoted, 1) for row in series("X1")))
+    )
     scene.night()
 
     (mail,) = scene.mails("digest")

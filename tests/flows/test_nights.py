@@ -72,7 +72,9 @@ def test_a_table_of_the_contract_begins_with_its_columns(after: Scene, table: st
 
 
 def test_the_history_has_every_version_with_when_and_why(after: Scene) -> None:
-    columns = [row[0] for row in after.rows("SELECT column_name FROM (DESCRIBE observation_history)")]
+    columns = [
+        row[0] for row in after.rows("SELECT column_name FROM (DESCRIBE observation_history)")
+    ]
 
     assert {"known_at", "superseded_at", "reason"} < set(columns)
 

@@ -92,9 +92,7 @@ def test_a_file_that_unpacks_beyond_a_limit_is_refused_and_within_it_is_not(open
     assert opened(packed, limits=(10_000, 300)).path.stat().st_size == 10_000
 
 
-def test_the_ratio_counts_only_above_a_size(
-    opened: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_ratio_counts_only_above_a_size(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = gzip.compress(b"x" * 2_000_000)
     opened(packed)
 

@@ -1,4 +1,4 @@
-"""Real files by others go through a night by configuration alone, and every row is accounted for."""
+"""Real files by others go through a night by configuration alone; every row has its place."""
 
 from __future__ import annotations
 

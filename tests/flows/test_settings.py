@@ -109,9 +109,7 @@ def test_a_password_in_the_file_is_refused_and_not_repeated(file: Path) -> None:
     assert "UNDERTOW_MAIL__PASSWORD" in refused(file, f'[mail]\npassword = "{CANARY}"\n')
 
 
-def test_the_environment_stands_over_the_file(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_stands_over_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text('[mail]\nhost = "a.example"\nport = 25\n[site]\nname = "File"\n')
     monkeypatch.setenv("UNDERTOW_MAIL__HOST", "b.example")
     monkeypatch.setenv("UNDERTOW_SITE__NAME", "Environment")

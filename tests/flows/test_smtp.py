@@ -82,9 +82,7 @@ class Post:
         message["Message-ID"] = f"<digest.{number}@undertow.invalid>"
         message.set_content(f"{CANARY} größe\n.\nend\n")
         row = {"recipient": to, "kind": "digest", "night": "2026-03-01"}
-        self.ledger.owe(
-            row | {"message_id": message["Message-ID"], "message": message.as_bytes()}
-        )
+        self.ledger.owe(row | {"message_id": message["Message-ID"], "message": message.as_bytes()})
         return str(message["Message-ID"])
 
     def deliver(self) -> dict[str, int]:

@@ -88,7 +88,6 @@ def test_nobody_enters_while_excluded_and_anybody_else_does() -> None:
     assert stays((500, B)) == [(on(500), None)]
 
 
-@pytest.mark.xfail(reason="an exclusion that is over still keeps people out of every cohort")
 def test_who_was_excluded_once_may_enter_when_it_is_over() -> None:
     assert stays((500, B), excluded=(on(100), on(200))) == [(on(500), None)]
 

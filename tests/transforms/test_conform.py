@@ -156,7 +156,6 @@ def test_fasting_is_what_is_said_then_the_hours_then_the_code(
     assert (row["fasting"], row["fasting_hours"], row["fasting_basis"]) == expected
 
 
-@pytest.mark.xfail(reason="a limit of hours is taken for the hours themselves")
 def test_less_than_eight_hours_is_not_fasting() -> None:
     assert result(source_fasting="<8", source_code="20448-7")["fasting"] != "yes"
 

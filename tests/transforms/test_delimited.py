@@ -88,7 +88,6 @@ def test_a_quoted_field_may_hold_the_separator_and_quotes(
     assert rows(found)[1:] == [(3, *fields)]
 
 
-@pytest.mark.xfail(reason="an empty first field is refused where another row has a quote")
 @pytest.mark.parametrize("line", [",2", ",", ',"2"'])
 def test_an_empty_first_field_is_a_field(tmp_path: Path, line: str) -> None:
     assert rejects(split(tmp_path, f'a,b\n"x",y\n{line}\n')) == []

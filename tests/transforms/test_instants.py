@@ -135,7 +135,6 @@ def test_no_sample_is_lost_at_a_clock_change_and_each_keeps_its_day(zone: str, s
     assert len(set(sure)) == len(sure)
 
 
-@pytest.mark.xfail(reason="a skipped time is moved by an hour whatever the clocks skipped")
 @pytest.mark.parametrize(("zone", "start"), UNUSUAL)
 def test_a_time_is_moved_forward_by_what_the_clocks_skipped(zone: str, start: datetime) -> None:
     walls = around(start)

@@ -70,10 +70,16 @@ KINDS: dict[str, Kind] = {
         _PERSON,
     ),
     "medications": Kind(
-        "medication", ("patient_id", "name", "class", "start_date", "end_date"), (), _SPAN
+        "medication",
+        ("patient_id", "name", "class", "start_date", "end_date"),
+        ("reported_at",),
+        _SPAN,
     ),
     "conditions": Kind(
-        "condition", ("patient_id", "code", "name", "onset_date", "end_date"), (), _SPAN
+        "condition",
+        ("patient_id", "code", "name", "onset_date", "end_date"),
+        ("reported_at",),
+        _SPAN,
     ),
 }
 
@@ -122,7 +128,7 @@ def _refused(table: Delimited, missing: tuple[str, ...]) -> Reading:
 
 
 def _landed(kind: Kind, table: Delimited) -> pl.LazyFrame:
-    rows = table.rows.drop("text")
+    rows = table.rows.select("line", *sorted(kind.known & set(table.header)))
     renamed = {old: new for old, new in (kind.renamed or {}).items() if old in table.header}
     named = rows.rename(renamed)
     code = "source_code" if kind.table == "observation" else "code"
@@ -140,5 +146,3 @@ def code_system(code: pl.Expr) -> pl.Expr:
     stripped = code.str.strip_chars()
     found = [pl.when(stripped.str.contains(p)).then(pl.lit(name)) for p, name in CODE_SYSTEMS]
     return pl.coalesce(*found, pl.when(stripped != "").then(pl.lit("local")))
-
-

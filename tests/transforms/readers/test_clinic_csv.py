@@ -166,7 +166,6 @@ def test_an_extra_column_is_said_and_not_used(reading: Open) -> None:
     assert reading(SMALL).notes == ()
 
 
-@pytest.mark.xfail(reason="an extra column takes the name of a place and breaks the file")
 @pytest.mark.parametrize("name", ["text", "line", "part", "source_row", "comment"])
 def test_an_extra_column_of_any_name_is_not_used(reading: Open, name: str) -> None:
     head, *rest = SMALL.splitlines()
