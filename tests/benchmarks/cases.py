@@ -109,7 +109,8 @@ def duckdb_json(folder: Path) -> None:
     """DuckDB reads the same lines with an explicit structure, into a table."""
     duckdb.sql(
         "CREATE TABLE o AS SELECT id, status, code.coding[1].code AS code, "
-        "subject.reference AS s, effectiveDateTime AS t, issued, valueQuantity.value AS v, valueQuantity.code AS u "
+        "subject.reference AS s, effectiveDateTime AS t, issued, "
+        "valueQuantity.value AS v, valueQuantity.code AS u "
         f"FROM read_json('{folder / 'o.ndjson'}', format = 'newline_delimited', columns = "
         "{id: 'VARCHAR', status: 'VARCHAR', "
         "code: 'STRUCT(coding STRUCT(system VARCHAR, code VARCHAR)[])', "

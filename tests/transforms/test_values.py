@@ -69,6 +69,7 @@ def test_a_number_too_large_to_hold_is_nothing() -> None:
         ("1.234,5", None),
         ("1,234.5", None),
         ("1,2,3", None),
+        ("1.234", None),
         ("5", 5.0),
     ],
 )
