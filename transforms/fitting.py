@@ -1,7 +1,7 @@
 """Fitting the trend model to people: extreme deconvolution under bad draws and uneven noise.
 
 Expectation-maximisation (Bovy, Hogg and Roweis 2011, Ann Appl Stat 5:1657) with the same mixture
-that judges a patient (:mod:`transforms.contamination`), at most one bad draw each. A pass needs
+that judges a patient (:mod:`transforms.model`), at most one bad draw each. A pass needs
 only sums over people (:class:`Moments`): those of shards add up, so that a refit needs no data in
 one place. Between refits noise and prior are frozen and carry a version: a night's numbers depend
 on the patient's draws alone.
@@ -12,12 +12,11 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from transforms.catalog.prior import Noise, Prior
-from transforms.contamination import INSULIN_LIMIT, Series, arrays, limits
+from transforms.model import INSULIN_LIMIT, Series, arrays
+from transforms.shapes import Floats
 
-Floats = NDArray[np.float64]
 _SLOPE_I = 1
 
 
@@ -54,8 +53,7 @@ def moments(series: Series, noise: Noise, prior: Prior) -> Moments:
         raise ValueError("a prior cannot be fitted to no one")
     from transforms import kernel
 
-    model, bounds = arrays(noise, prior, INSULIN_LIMIT), limits()
-    parts = series.swept(lambda draws, cases: kernel.gather(draws, cases, model, bounds))
+    parts = series.swept(kernel.gather, arrays(noise, prior, INSULIN_LIMIT))
     count, first, second, scale, bad, evidence = (sum(of) for of in zip(*parts, strict=True))
     draws = int((series.cases[:, 1] - series.cases[:, 0]).sum())
     return Moments(count, first, second, scale, bad, draws, float(evidence[0]))
@@ -67,12 +65,15 @@ class Shrinkage:
 
     ``alpha``: pseudo-people per component as shares of all people, favouring the spikes that do
     not climb; ``weight``: people's worth of the starting covariance (inverse Wishart); ``held``:
-    so many leading components keep the starting mean and SD of the insulin slope.
+    so many leading components keep the starting mean and SD of the insulin slope; ``holds_rates``:
+    contaminations keep their rates. A haemolysed draw and a noisy person are hard to tell apart:
+    left free, a rate of .015 falls to .001, and doubts about single draws become too small.
     """
 
     alpha: tuple[float, ...] = (0.05, 0.05, 0.008, 0.001, 0.001, 0.001, 0.001, 0.001)
     weight: float = 30.0
     held: int = 7
+    holds_rates: bool = True
 
 
 def maximised(
@@ -88,13 +89,15 @@ def maximised(
         covariances=tuple(tuple(map(tuple, v.tolist())) for _, v in shapes),
         people=round(seen.count.sum()),
     )
-    return _noise(seen, noise), prior
+    return _noise(seen, noise, shrinkage), prior
 
 
-def _noise(seen: Moments, noise: Noise) -> Noise:
-    """``noise`` with the shares of scales and the rates of contaminations that were seen."""
+def _noise(seen: Moments, noise: Noise, shrinkage: Shrinkage) -> Noise:
+    """``noise`` with the shares of scales, and the rates unless held, that were seen."""
     shares = seen.scale / seen.scale.sum()
     scales = tuple((s, float(w)) for (s, _), w in zip(noise.scales, shares, strict=True))
+    if shrinkage.holds_rates:
+        return replace(noise, scales=scales)
     rates = (seen.bad / seen.draws).tolist()
     kinds = zip(noise.contaminations, rates, strict=True)
     contaminations = tuple(replace(kind, rate=rate) for kind, rate in kinds)
@@ -130,10 +133,10 @@ def fit(
     shrinkage: Shrinkage | None = None,
     passes: int = 25,
 ) -> tuple[Noise, Prior]:
-    """Fit prior, noise scales' shares and contamination rates to people, one case each.
+    """Fit the prior and the shares of noise scales to people, one case each.
 
     Returns:
-        ``noise`` with new shares and rates, ``start`` with new weights, means, covariances and
+        ``noise`` with new shares, ``start`` with new weights, means, covariances and
         number of people; version and provenance are for the caller to say.
 
     Raises:

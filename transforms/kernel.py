@@ -2,40 +2,37 @@
 
 A case is a patient's draws in order of time. Its posterior is a mixture with one normal term for
 every combination of a noise scale, a configuration (which draws are bad, and how) and a component
-of the prior. What a draw says about ``beta = (a_I, b_I, a_G, b_G)`` is fourteen sums
-(:func:`_add_draw`); a configuration only exchanges the sums of its bad draws. Nothing is shared
-between cases, and sums are taken in the order of the draws: a case has the same result to the bit,
-whoever else is in the batch.
+of the prior. What a draw says is fourteen sums (:func:`_add_draw`); a configuration exchanges those
+of its bad draws. Nothing is shared between cases, and sums go in the order of the draws: a case has
+the same result to the bit, whoever else is in the batch.
 
-Imported only where cases are to be computed: loading the compiler takes half a second, and a first
-run after a change of this file compiles for some seconds. All compiled functions stand in this one
-file, since the compiler's cache is renewed by the file's own date.
+Imported only where cases are to be computed: loading the compiler takes half a second, and the
+first run after a change compiles for some seconds. All compiled functions stand in this one file:
+the cache of compiled code goes by the file's date.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from math import exp, log, sqrt
-from typing import NamedTuple, TypeVar, cast
+from typing import TypeVar, cast
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from transforms.shapes import SUMS, Bounds, Draws, Floats, Gathered, Ints, Model, Work
+
 Four = tuple[float, float, float, float]
 Six = tuple[float, float, float, float, float, float]
 Ten = tuple[float, float, float, float, float, float, float, float, float, float]
 Function = TypeVar("Function", bound=Callable[..., object])
 
-SUMS = 14
 RESULTS = 14
 """Means 4, interval ends 4, probabilities 6; after them P(newest draw bad) by type."""
 NEGLIGIBLE = 5e-7
 """Posterior weight left out of the averages, at most, in all."""
 NEGLIGIBLE_IN_INTERVAL = 1e-4
-"""Likewise for the ends of intervals, which cost most."""
+"""Likewise for the ends of intervals."""
 TAIL = 0.05
 DAYS_PER_YEAR = 365.25
 
@@ -52,86 +49,11 @@ def _compiled(function: Function) -> Function:
     return cast("Function", compiled)
 
 
-class Model(NamedTuple):
-    """Noise, contamination and prior as arrays: S scales, B kinds of draw (0 is good), K components.
-
-    ``weight`` (S, B, 3): precision of a draw: insulin, cross, glucose; ``constant`` (S, B): log
-    rate and half its log determinant; ``shift`` (B, 2); ``scale`` (S,): log weights;
-    ``precision`` (K, 10): lower triangle by rows; ``pull`` (K, 4); ``own`` (K,): log weight and
-    constants; ``limit`` (4,): insulin level, insulin slope, glucose level, glucose slope.
-    """
-
-    weight: Floats
-    constant: Floats
-    shift: Floats
-    scale: Floats
-    precision: Floats
-    pull: Floats
-    own: Floats
-    limit: Floats
-
-
-class Draws(NamedTuple):
-    """All draws, sorted by patient and day: ``day`` whole, ``y`` ln insulin, ``g`` ln glucose."""
-
-    day: Ints
-    y: Floats
-    g: Floats
-
-
-class Bounds(NamedTuple):
-    """``suspects``: draws of a case that may be bad; ``pair_from``: see :func:`_settled`."""
-
-    suspects: int
-    suspects_in_pairs: int
-    pair_from: float
-
-
-class Work(NamedTuple):
-    """Scratch space of one thread; marks say of which draw (``mark[:, 0]``) and how it is bad."""
-
-    t: Floats
-    y: Floats
-    g: Floats
-    residual: Floats
-    base: Floats
-    delta: Floats
-    mark: Ints
-    pair: Ints
-    info: Floats
-    log_weight: Floats
-    term: Floats
-    suspect: Ints
-
-
-@_compiled
-def _workspace(model: Model, bounds: Bounds, longest: int) -> Work:
-    scales, kinds = model.constant.shape
-    marks = bounds.suspects * (kinds - 1)
-    inner = bounds.suspects_in_pairs * (kinds - 1)
-    configurations = 1 + marks + inner * inner // 2
-    terms = scales * configurations * model.own.size
-    return Work(
-        np.empty(longest),
-        np.empty(longest),
-        np.empty(longest),
-        np.empty(longest),
-        np.zeros((scales, SUMS)),
-        np.zeros((scales, marks + 1, SUMS)),
-        np.zeros((marks + 1, 2), np.int64),
-        np.zeros((configurations, 2), np.int64),
-        np.empty(SUMS),
-        np.empty(terms),
-        np.empty((terms, 5)),
-        np.empty(bounds.suspects, np.int64),
-    )
-
-
 @_compiled
 def _add_draw(into: Floats, sign: float, model: Model, kind: tuple[int, int], draw: Four) -> None:
     """Add what a draw ``(t, y, g, -)`` says: precision x 1, t, t^2; weighted values x 1, t."""
-    w = model.weight[kind]
-    t, dy, dg = draw[0], draw[1] - model.shift[kind[1], 0], draw[2] - model.shift[kind[1], 1]
+    w, t = model.weight[kind], draw[0]
+    dy, dg = draw[1] - model.shift[kind[1], 0], draw[2] - model.shift[kind[1], 1]
     u = w[0] * dy + w[1] * dg
     v = w[1] * dy + w[2] * dg
     for i in range(3):
@@ -171,7 +93,7 @@ def _factor(info: Floats, model: Model, k: int) -> tuple[Six, Four, Four]:
 def _log_weight(info: Floats, model: Model, k: int) -> float:
     _, r, z = _factor(info, model, k)
     fit = z[0] * z[0] * r[0] + z[1] * z[1] * r[1] + z[2] * z[2] * r[2] + z[3] * z[3] * r[3]
-    return model.own[k] + info[13] + 0.5 * (fit + log(r[0] * r[1] * r[2] * r[3]))
+    return float(model.own[k] + info[13] + 0.5 * (fit + log(r[0] * r[1] * r[2] * r[3])))
 
 
 @_compiled
@@ -182,13 +104,8 @@ def _moments(info: Floats, model: Model, k: int) -> tuple[Four, Ten]:
     m20 = -f[1] - f[2] * m10
     m31 = -f[4] - f[5] * m21
     m30 = -f[3] - f[4] * m10 - f[5] * m20
-    s1, s2, s3 = r[1] * z[1], r[2] * z[2], r[3] * z[3]
-    mean = (
-        r[0] * z[0] + m10 * s1 + m20 * s2 + m30 * s3,
-        s1 + m21 * s2 + m31 * s3,
-        s2 + m32 * s3,
-        s3,
-    )
+    s0, s1, s2, s3 = r[0] * z[0], r[1] * z[1], r[2] * z[2], r[3] * z[3]
+    mean = s0 + m10 * s1 + m20 * s2 + m30 * s3, s1 + m21 * s2 + m31 * s3, s2 + m32 * s3, s3
     covariance = (
         r[0] + r[1] * m10 * m10 + r[2] * m20 * m20 + r[3] * m30 * m30,
         r[1] * m10 + r[2] * m20 * m21 + r[3] * m30 * m31,
@@ -232,9 +149,8 @@ def _below(z: float) -> float:
 @_compiled
 def _truncation(limit: float) -> tuple[float, float]:
     """How far a standard normal kept below ``limit`` moves down, and the variance it loses."""
-    if limit < 0:
-        shift = 0.3989422804014327 / _tail_ratio(-limit)
-    else:
+    shift = 0.3989422804014327 / _tail_ratio(abs(limit))
+    if limit > 0:
         top = exp(-0.5 * limit * limit)
         shift = 0.3989422804014327 * top / (1 - top * _tail_ratio(limit))
     return shift, min(max(shift * (shift + limit), 0.0), 1.0)
@@ -242,10 +158,9 @@ def _truncation(limit: float) -> tuple[float, float]:
 
 @_compiled
 def _joint(climbs: float, low: float, steady: float, c: Ten) -> tuple[float, float]:
-    """P(low and steady), P(all three) of normals that lie so many SDs within their limits.
+    """P(low and steady), P(all three) of normals so many SDs within their limits.
 
-    By sequential truncation: condition on one event, take the rest as normal with the moments
-    that remain, go on.
+    Condition on one event, take the rest as normal with the moments that remain, go on.
     """
     sd_b, sd_a, sd_s = sqrt(c[2]), sqrt(c[5]), sqrt(c[9])
     r_cl, r_cs, r_ls = -c[4] / (sd_b * sd_a), -c[7] / (sd_b * sd_s), c[8] / (sd_a * sd_s)
@@ -263,7 +178,7 @@ def _joint(climbs: float, low: float, steady: float, c: Ten) -> tuple[float, flo
 
 @_compiled
 def _load(draws: Draws, case: Ints, work: Work) -> int:
-    """Copy the draws ``case[0]`` up to ``case[1]``, without ``case[2]``; years before the newest."""
+    """Copy a case's draws, dated in years before its newest; returns how many."""
     newest = case[1] - 2 if case[2] == case[1] - 1 else case[1] - 1
     n = 0
     for j in range(case[0], case[1]):
@@ -321,7 +236,7 @@ def _choose_suspects(model: Model, n: int, most: int, work: Work) -> int:
 def _set_marks(model: Model, n: int, bounds: Bounds, work: Work) -> tuple[int, int]:
     """A mark for every suspect and kind, with what it changes in the sums; 0 marks nothing.
 
-    Returns the number of marks, and how many of them may stand in pairs.
+    Returns how many marks there are, and how many of them may stand in pairs.
     """
     scales, kinds = model.constant.shape
     suspects = _choose_suspects(model, n, bounds.suspects, work)
@@ -439,8 +354,7 @@ def _average(model: Model, n: int, configurations: int, work: Work, out: Floats)
 def _tail(term: Floats, column: int, sign: float) -> float:
     """Where :data:`TAIL` of a mixture of normals lies below (``sign`` 1) or above (-1).
 
-    Newton's method on the logarithm of the probability, nearly straight in a tail; kept inside a
-    bracket, since the answer lies between the terms' own.
+    Newton's method on the logarithm of the probability, inside a bracket: the terms' own ends.
     """
     total, first, second, low, high = 0.0, 0.0, 0.0, np.inf, -np.inf
     for i in range(len(term)):
@@ -487,8 +401,7 @@ def _settled(
 ) -> tuple[int, int, float]:
     """The posterior of the loaded draws: configurations, terms kept, log evidence.
 
-    At most one draw is bad; where that leaves ``p_climbing_unseen`` at ``pair_from`` or above,
-    near the border of a tier or beyond, two may be.
+    At most one draw is bad; where ``p_climbing_unseen`` is then ``pair_from`` or more, two may be.
     """
     _sum_draws(model, n, work)
     marks, in_pairs = _set_marks(model, n, bounds, work)
@@ -498,29 +411,20 @@ def _settled(
     if out[10] >= bounds.pair_from:
         both = _set_pairs(marks, in_pairs, work)
         if both > configurations:
+            evidence = _weigh(model, both, work)
+            kept = _average(model, n, both, work, out)
             configurations = both
-            evidence = _weigh(model, configurations, work)
-            kept = _average(model, n, configurations, work, out)
     return configurations, kept, evidence
 
 
 @_compiled
-def _longest(cases: Ints) -> int:
-    longest = 1
-    for i in range(len(cases)):
-        longest = max(longest, cases[i, 1] - cases[i, 0])
-    return longest
-
-
-@_compiled
-def describe(draws: Draws, cases: Ints, model: Model, bounds: Bounds) -> Floats:
+def describe(draws: Draws, cases: Ints, model: Model, bounds: Bounds, work: Work) -> Floats:
     """The results of each case, (cases, RESULTS + kinds - 1); see :data:`RESULTS`.
 
     ``cases``: first draw, one past the last, and a draw left out (-1 for none).
     """
     kinds = model.shift.shape[0]
     out = np.zeros((len(cases), RESULTS + kinds - 1))
-    work = _workspace(model, bounds, _longest(cases))
     for i in range(len(cases)):
         n = _load(draws, cases[i], work)
         kept = _settled(model, n, bounds, work, out[i])[1]
@@ -529,12 +433,11 @@ def describe(draws: Draws, cases: Ints, model: Model, bounds: Bounds) -> Floats:
 
 
 @_compiled
-def doubt(draws: Draws, cases: Ints, model: Model, bounds: Bounds) -> Floats:
+def doubt(draws: Draws, cases: Ints, model: Model, bounds: Bounds, work: Work) -> Floats:
     """P(bad) of the draws of the cases, one after the other, by kind: (draws, kinds - 1)."""
     kinds = model.shift.shape[0]
     result = np.zeros(RESULTS + kinds - 1)
     doubts = np.zeros(((cases[:, 1] - cases[:, 0]).sum(), kinds - 1))
-    work = _workspace(model, bounds, _longest(cases))
     first = 0
     for i in range(len(cases)):
         n = _load(draws, cases[i], work)
@@ -552,21 +455,10 @@ def doubt(draws: Draws, cases: Ints, model: Model, bounds: Bounds) -> Floats:
     return doubts
 
 
-class Gathered(NamedTuple):
-    """Expected sums over cases, see :class:`transforms.fitting.Moments`; ``evidence`` (1,)."""
-
-    count: Floats
-    first: Floats
-    second: Floats
-    scale: Floats
-    bad: Floats
-    evidence: Floats
-
-
 @_compiled
 def _add_moments(mean: Four, c: Ten, k: int, weight: float, into: Gathered) -> None:
     """Add a term's weight, weight x mean, weight x (covariance + mean mean')."""
-    into.count[k] += weight
+    into.people[k] += weight
     at = 0
     for i in range(4):
         into.first[k, i] += weight * mean[i]
@@ -576,7 +468,7 @@ def _add_moments(mean: Four, c: Ten, k: int, weight: float, into: Gathered) -> N
 
 
 @_compiled
-def gather(draws: Draws, cases: Ints, model: Model, bounds: Bounds) -> Gathered:
+def gather(draws: Draws, cases: Ints, model: Model, bounds: Bounds, work: Work) -> Gathered:
     """What a pass of the fit takes from the cases."""
     scales, k_all, kinds = model.scale.size, model.own.size, model.shift.shape[0]
     into = Gathered(
@@ -587,7 +479,6 @@ def gather(draws: Draws, cases: Ints, model: Model, bounds: Bounds) -> Gathered:
         np.zeros(kinds - 1),
         np.zeros(1),
     )
-    work = _workspace(model, bounds, _longest(cases))
     for i in range(len(cases)):
         n = _load(draws, cases[i], work)
         _sum_draws(model, n, work)

@@ -1,42 +1,26 @@
 """Pairs to trends: how insulin and glucose of every patient move, as known after each draw.
 
 One row per visit, from that visit and the patient's earlier ones. The arithmetic is in
-:mod:`transforms.model`; here are the frames: checks, visits, sums, and the columns people read.
+:mod:`transforms.model`; here are the frames: checks, visits, cases, and the columns people read.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields
 from datetime import date
-from math import log
 
 import numpy as np
 import polars as pl
 
 from transforms.catalog.prior import SHIPPED_NOISE, SHIPPED_PRIOR, Noise, Prior
-from transforms.model import (
-    NOTHING,
-    Floats,
-    Posterior,
-    Sums,
-    events,
-    information,
-    posterior,
-    quantile,
-)
+from transforms.model import INSULIN_LIMIT, Series, described, doubted
+from transforms.shapes import Floats, Ints
 
-INSULIN_LIMIT = 12.5
-"""uIU/mL; a level above it is high, unless the assay has a limit of its own."""
-DAYS_PER_YEAR = 365.25
 GRAINS = 1e9
-"""Logarithms are summed in whole billionths: exactly, so in any order and from any day."""
+"""Logarithms are kept in whole billionths: those of one day average exactly, in any order."""
 
-INTERVAL = (0.05, 0.95)
-"""Posterior shares at the ends of the intervals."""
-
+_EPOCH = date(1970, 1, 1)
 _KEY = ("patient_id", "drawn_on")
 _I, _G = "insulin_uiu_ml", "glucose_mg_dl"
-_TERMS = ("d", "dd", "y", "dy", "g", "dg")
 _REFUSED = "{name} must be {needed}: {count} rows are not"
 
 
@@ -51,13 +35,13 @@ def trends(
     """The trend of every patient as it stood after each visit.
 
     The pairs are collected here, so that a wrong value is an error now and not at some later
-    collect; memory beyond the pairs is some 200 bytes per row returned.
+    collect; memory beyond the pairs is some 1.5 kB per row returned, of six draws.
 
     Args:
         pairs: fasting pairs in use, in any order: ``patient_id``, ``drawn_on``, ``insulin_uiu_ml``
             and ``glucose_mg_dl``, both above zero. Several pairs of one patient and day are one
             visit, their geometric mean.
-        noise: the noise of one visit.
+        noise: the noise of one visit, and how draws go bad.
         prior: how people differ.
         insulin_limit: uIU/mL, for ``p_insulin_high``.
         latest_only: only each patient's newest visit, at a fraction of the cost.
@@ -68,19 +52,61 @@ def trends(
         (insulin in percent, glucose in mg/dL), and the posterior probabilities
         ``p_insulin_climbing`` (slope above 5 %/y), ``p_glucose_fine`` (below 100 mg/dL and
         rising by less than 1.6 %/y), ``p_climbing_unseen`` (both), ``p_insulin_high``,
-        ``p_insulin_falling``, ``p_glucose_rising``.
+        ``p_insulin_falling``, ``p_glucose_rising``, ``p_bad_newest`` (the draw of ``drawn_on``
+        is not what its label says).
 
     Raises:
         ValueError: a missing, non-finite or non-positive value (column and count, no values).
     """
     visits = _visits(pairs)
-    sums = _newest(visits) if latest_only else _prefixes(visits)
-    return _described(sums.collect(), noise, prior, insulin_limit).lazy()
+    rows = _latest_rows(visits) if latest_only else visits
+    found = described(_series(visits, _cases(rows)), noise, prior, insulin_limit)
+    head = rows.select(
+        *_KEY,
+        n_pairs=pl.col("row") + 1 - pl.col("first"),
+        first_on="first_on",
+        last_on="drawn_on",
+    )
+    return head.with_columns(**_readable(found)).lazy()
+
+
+def histories(pairs: pl.LazyFrame) -> Series:
+    """All visits of each patient as one case, for :func:`transforms.fitting.fit`.
+
+    Raises:
+        ValueError: as :func:`trends`.
+    """
+    visits = _visits(pairs)
+    return _series(visits, _cases(_latest_rows(visits)))
 
 
 def latest(trends: pl.LazyFrame) -> pl.LazyFrame:
     """The newest row of each patient, sorted by patient."""
     return trends.sort(_KEY).group_by("patient_id", maintain_order=True).last()
+
+
+def doubts(
+    pairs: pl.LazyFrame, noise: Noise = SHIPPED_NOISE, prior: Prior = SHIPPED_PRIOR
+) -> pl.LazyFrame:
+    """How likely each visit is bad, seen from each patient's newest one.
+
+    Returns:
+        ``patient_id``, ``drawn_on``, ``p_bad`` and ``likely``, the likeliest of the ways to be bad
+        (``non-fasting``, ``haemolysed``, ``unit``; null where ``noise`` knows none), sorted.
+
+    Raises:
+        ValueError: as :func:`trends`.
+    """
+    visits = _visits(pairs)
+    found = doubted(_series(visits, _cases(_latest_rows(visits))), noise, prior)
+    names = [item.name for item in noise.contaminations]
+    likely = [names[i] for i in found.argmax(1)] if names else [None] * visits.height
+    p_bad = sum(found.T, np.zeros(visits.height))
+    return (
+        visits.select(_KEY)
+        .with_columns(p_bad=pl.Series(p_bad), likely=pl.Series(likely, dtype=pl.String))
+        .lazy()
+    )
 
 
 def without_each(
@@ -95,20 +121,14 @@ def without_each(
     Raises:
         ValueError: as :func:`trends`.
     """
-    visits = _visits(pairs).with_columns(n=pl.lit(1, dtype=pl.Int64))
-    terms = pl.col("n", *_TERMS)
-    newest = pl.col("drawn_on").max().over("patient_id")
-    before = pl.col("drawn_on").top_k(2).min().over("patient_id")
-    last = pl.when(pl.col("drawn_on") == newest).then(before).otherwise(newest)
-    frame = (
-        visits.with_columns(terms.sum().over("patient_id") - terms, last_on=last)
-        .filter(pl.col("n") > 0)
-        .sort(_KEY)
-        .collect()
-    )
-    p = _climbing_unseen(_to_sums(frame), noise, prior)
+    visits = _visits(pairs)
+    others = visits.filter(pl.len().over("patient_id") > 1)
+    stop = pl.col("row").max().over("patient_id") + 1
+    cases = others.select("first", stop, left_out="row").to_numpy()
+    found = described(_series(visits, cases), noise, prior)
+    p = pl.Series(found["p_climbing_unseen"])
     return (
-        frame.select("patient_id", dropped_on="drawn_on").with_columns(p_climbing_unseen=p).lazy()
+        others.select("patient_id", dropped_on="drawn_on").with_columns(p_climbing_unseen=p).lazy()
     )
 
 
@@ -142,23 +162,15 @@ def with_next(
     if not pairs.is_empty() and on <= max(pairs["drawn_on"]):
         raise ValueError("the next draw must come after the newest one")
     _check(pl.LazyFrame({"patient_id": "", "drawn_on": on, _I: insulin, _G: float(glucose)}))
-    so_far = _newest(_visits(pairs.lazy())).collect().with_columns(last_on=on)
-    past = _to_sums(so_far) if so_far.height else NOTHING
-    return _climbing_unseen(_extended(past, np.log(insulin), log(glucose)), noise, prior)
-
-
-def _extended(past: Sums, y: Floats, g: float) -> Sums:
-    """The sums of one patient with one draw more, now, once per value of ``y``."""
-    same = np.ones(np.shape(y))
-    return Sums(
-        n=same * (past.n + 1),
-        t=same * past.t,
-        tt=same * past.tt,
-        y=past.y + y,
-        ty=same * past.ty,
-        g=same * (past.g + g),
-        tg=same * past.tg,
+    past = _visits(pairs.lazy())
+    longer = _series(past, np.empty((0, 3), np.int64)).continued(
+        (on - _EPOCH).days, _rounded(np.log(insulin)), float(_rounded(np.log(glucose)))
     )
+    return described(longer, noise, prior)["p_climbing_unseen"]
+
+
+def _rounded(logarithm: Floats) -> Floats:
+    return np.round(logarithm * GRAINS) / GRAINS
 
 
 def _check(pairs: pl.LazyFrame) -> None:
@@ -172,98 +184,52 @@ def _check(pairs: pl.LazyFrame) -> None:
             raise ValueError(_REFUSED.format(name=name, count=count, needed=needed))
 
 
-def _visits(pairs: pl.LazyFrame) -> pl.LazyFrame:
-    """Checked pairs as one row per patient and day, with the terms of every sum.
+def _visits(pairs: pl.LazyFrame) -> pl.DataFrame:
+    """Checked pairs as one row per patient and day, sorted.
 
-    All terms are whole numbers: ``d`` counts days since 1970, ``y`` and ``g`` are logarithms in
-    :data:`GRAINS`. A night that adds a draw and one that sums anew agree to the last bit.
+    ``y`` and ``g`` are logarithms in :data:`GRAINS`; ``row`` counts rows from 0, ``first`` is the
+    ``row`` of the patient's first visit and ``first_on`` its day.
     """
     _check(pairs)
-    key = [pl.col(name) for name in _KEY]
     grains = {"y": pl.col(_I).log() * GRAINS, "g": pl.col(_G).log() * GRAINS}
-    logs = pairs.select(*key, **{k: v.round().cast(pl.Int64) for k, v in grains.items()})
-    rows, days = pairs.select(pl.len(), pl.struct(_KEY).hash().n_unique()).collect().row(0)
-    if days < rows:
-        logs = logs.group_by(_KEY).agg(pl.col("y", "g").sum() // pl.len())
-    d = pl.col("drawn_on").to_physical().cast(pl.Int64)
-    return logs.with_columns(d=d, dd=d * d, dy=d * pl.col("y"), dg=d * pl.col("g"))
+    logs = pairs.select(*_KEY, **{k: v.round().cast(pl.Int64) for k, v in grains.items()})
+    days = logs.group_by(_KEY).agg(pl.col("y", "g").sum() // pl.len()).sort(_KEY)
+    numbered = days.with_row_index("row")
+    row = pl.col("row").cast(pl.Int64)
+    return numbered.with_columns(
+        row,
+        first=row.min().over("patient_id"),
+        first_on=pl.col("drawn_on").min().over("patient_id"),
+    ).collect()
 
 
-def _newest(visits: pl.LazyFrame) -> pl.LazyFrame:
-    """All visits of each patient in one row."""
-    on = pl.col("drawn_on")
-    sums = visits.group_by("patient_id").agg(
-        on.max(), pl.len().alias("n"), pl.col(*_TERMS).sum(), first_on=on.min()
-    )
-    return sums.sort("patient_id").with_columns(last_on=on)
+def _latest_rows(visits: pl.DataFrame) -> pl.DataFrame:
+    """The newest visit of each patient."""
+    return visits.filter(pl.col("first") != pl.col("first").shift(-1).fill_null(-1))
 
 
-def _prefixes(visits: pl.LazyFrame) -> pl.LazyFrame:
-    """Every visit with those before it."""
-    of_patient = visits.sort(_KEY).with_columns(n=pl.lit(1, dtype=pl.Int64))
-    return of_patient.with_columns(
-        pl.col("n", *_TERMS).cum_sum().over("patient_id"),
-        first_on=pl.col("drawn_on").first().over("patient_id"),
-        last_on=pl.col("drawn_on"),
-    )
+def _cases(rows: pl.DataFrame) -> Ints:
+    """Each of these visits with those before it."""
+    return rows.select("first", stop=pl.col("row") + 1, left_out=-1).to_numpy()
 
 
-def _to_sums(frame: pl.DataFrame) -> Sums:
-    """The model's sums, time counted back from ``last_on``."""
-    last = frame["last_on"].to_physical().cast(pl.Int64).to_numpy()
-    n, d, dd, y, dy, g, dg = (frame[name].to_numpy() for name in ("n", *_TERMS))
-    n = n.astype(np.int64)
-    return Sums(
-        n=n.astype(np.float64),
-        t=(d - n * last) / DAYS_PER_YEAR,
-        tt=(dd - 2 * last * d + n * last * last) / DAYS_PER_YEAR**2,
-        y=y / GRAINS,
-        ty=(dy - last * y) / (DAYS_PER_YEAR * GRAINS),
-        g=g / GRAINS,
-        tg=(dg - last * g) / (DAYS_PER_YEAR * GRAINS),
-    )
+def _series(visits: pl.DataFrame, cases: Ints) -> Series:
+    day = visits["drawn_on"].to_physical().cast(pl.Int64).to_numpy()
+    return Series(day, visits["y"].to_numpy() / GRAINS, visits["g"].to_numpy() / GRAINS, cases)
 
 
-def _climbing_unseen(sums: Sums, noise: Noise, prior: Prior) -> Floats:
-    def sweep(batch: Sums) -> dict[str, Floats]:
-        found = posterior(information(batch, noise), prior)
-        return {"p": events(found, log(INSULIN_LIMIT)).climbing_unseen}
-
-    return sums.swept(sweep)["p"]
-
-
-def _described(
-    frame: pl.DataFrame, noise: Noise, prior: Prior, insulin_limit: float
-) -> pl.DataFrame:
-    """The trend columns of each row of sums."""
-
-    def sweep(batch: Sums) -> dict[str, Floats]:
-        return _readable(posterior(information(batch, noise), prior), log(insulin_limit))
-
-    columns = _to_sums(frame).swept(sweep)
-    head = frame.select(*_KEY, pl.col("n").cast(pl.Int64).alias("n_pairs"), "first_on", "last_on")
-    return head.with_columns(**{k: pl.Series(v) for k, v in columns.items()})
-
-
-def _readable(found: Posterior, insulin_limit: float) -> dict[str, Floats]:
-    """The trend columns of one batch, in the units people read."""
-    level_i, slope_i, level_g, slope_g = (found.average(mean) for mean in found.mean)
-    glucose = np.exp(level_g)
-    insulin_low, insulin_high = (_slope(found, 1, share) for share in INTERVAL)
-    glucose_low, glucose_high = (_slope(found, 3, share) for share in INTERVAL)
-    p = events(found, insulin_limit)
-    return {
-        "insulin_level_uiu_ml": np.exp(level_i),
-        "insulin_slope_pct_year": 100 * np.expm1(slope_i),
-        "insulin_slope_low": 100 * np.expm1(insulin_low),
-        "insulin_slope_high": 100 * np.expm1(insulin_high),
+def _readable(found: dict[str, Floats]) -> dict[str, pl.Series]:
+    """The trend columns, in the units people read."""
+    glucose = np.exp(found["glucose_level"])
+    columns = {
+        "insulin_level_uiu_ml": np.exp(found["insulin_level"]),
+        "insulin_slope_pct_year": 100 * np.expm1(found["insulin_slope"]),
+        "insulin_slope_low": 100 * np.expm1(found["insulin_slope_low"]),
+        "insulin_slope_high": 100 * np.expm1(found["insulin_slope_high"]),
         "glucose_level_mg_dl": glucose,
-        "glucose_slope_mg_dl_year": glucose * slope_g,
-        "glucose_slope_low": glucose * glucose_low,
-        "glucose_slope_high": glucose * glucose_high,
-        **{f"p_{field.name}": getattr(p, field.name) for field in fields(p)},
+        "glucose_slope_mg_dl_year": glucose * found["glucose_slope"],
+        "glucose_slope_low": glucose * found["glucose_slope_low"],
+        "glucose_slope_high": glucose * found["glucose_slope_high"],
     }
-
-
-def _slope(found: Posterior, parameter: int, share: float) -> Floats:
-    return quantile(share, found.weight, found.mean[parameter], found.sd(parameter))
+    columns |= {name: value for name, value in found.items() if name.startswith("p_")}
+    return {name: pl.Series(value) for name, value in columns.items()}

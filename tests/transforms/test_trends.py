@@ -1,13 +1,15 @@
 """The trend model against a slow reference that shares no algebra with it.
 
-The reference takes one patient at a time: the draws' joint normal distribution under each prior
-component (no sums, no information form), conditioning by ``np.linalg.solve``, event probabilities
-by numerical integration of the trivariate normal.
+The reference takes one patient at a time and enumerates every noise scale, configuration of bad
+draws and prior component: the draws' joint normal distribution (no sums, no information form),
+conditioning by ``np.linalg.solve``, sequential truncation written anew, and that in turn against
+numerical integration of the trivariate normal. Another one is in test_contamination.py.
 """
 
 from __future__ import annotations
 
 from datetime import date, timedelta
+from itertools import combinations, product
 from math import exp, inf, log, nan
 
 import numpy as np
@@ -16,12 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.stats import multivariate_normal, norm, rankdata
+from scipy.stats import multivariate_normal, norm
 
+from tests.benchmarks.bake_off import discoveries, judged, ranking
 from transforms.catalog.prior import SHIPPED_NOISE, SHIPPED_PRIOR, Noise, Prior
-from transforms.model import Sums, fit, moments
-from transforms.synthetic.physiology import CLEAN, cohort
+from transforms.synthetic.physiology import BASE, CLEAN, World, cohort
 from transforms.trends import latest, trends, with_next, without_each
 
 Floats = NDArray[np.float64]
@@ -35,14 +36,14 @@ SCHEMA = {
     "glucose_mg_dl": pl.Float64,
 }
 TRUNCATION_ERROR = 0.004
-"""Largest error of sequential truncation allowed in a patient's joint probability. Measured on
-1,000 simulated people (seed 908): all three events, mean .00004, 99th percentile .0007, worst
-.0017; glucose level and slope, mean .0001, 99th percentile .001, worst .0038."""
+"""Largest error of sequential truncation allowed in a patient's joint probability. Measured without
+bad draws on 1,000 simulated people (seed 908): all three events, mean .00004, 99th percentile
+.0007, worst .0017; glucose level and slope, mean .0001, 99th percentile .001, worst .0038."""
 
 draws_of_one = st.lists(
     st.tuples(st.integers(0, 4000), st.floats(0.5, 200), st.floats(50, 250)),
     min_size=1,
-    max_size=10,
+    max_size=7,
     unique_by=lambda draw: draw[0],
 ).map(lambda rows: [(date(2015, 1, 1) + timedelta(d), i, g) for d, i, g in rows])
 
@@ -58,80 +59,132 @@ def last_row(draws: list[Draw]) -> dict[str, float]:
 class Reference:
     """The posterior mixture of one patient, the slow way."""
 
-    def __init__(self, draws: list[Draw], noise: Noise = SHIPPED_NOISE) -> None:
-        newest = max(on for on, _, _ in draws)
-        t = np.array([(on - newest).days / 365.25 for on, _, _ in draws])
-        v = np.log([value for _, i, g in draws for value in (i, g)])
-        x = np.zeros((2 * t.size, 4))
-        x[0::2, :2] = x[1::2, 2:] = np.c_[np.ones(t.size), t]
-        c = noise.correlation * noise.insulin_sd * noise.glucose_sd
-        r = np.kron(np.eye(t.size), [[noise.insulin_sd**2, c], [c, noise.glucose_sd**2]])
-        logs, self.mean, self.covariance = [], [], []
-        prior = SHIPPED_PRIOR
-        for w, m, p in zip(prior.weights, prior.means, prior.covariances, strict=True):
-            spread = x @ np.array(p) @ x.T + r
-            gain = np.linalg.solve(spread, x @ np.array(p)).T
-            self.mean.append(m + gain @ (v - x @ np.array(m)))
-            self.covariance.append(p - gain @ x @ np.array(p))
-            logs.append(log(w) + multivariate_normal.logpdf(v, x @ np.array(m), spread))
-        weight = np.exp(np.array(logs) - max(logs))
+    def __init__(self, draws: list[Draw]) -> None:
+        self.draws = sorted(draws)
+        newest = self.draws[-1][0]
+        t = np.array([(on - newest).days / 365.25 for on, _, _ in self.draws])
+        self.v = np.log([value for _, i, g in self.draws for value in (i, g)])
+        self.x = np.zeros((2 * t.size, 4))
+        self.x[0::2, :2] = self.x[1::2, 2:] = np.c_[np.ones(t.size), t]
+        self.weigh(1)
+        if self.sequential()[1] >= 0.2:
+            self.weigh(2)
+
+    def weigh(self, most_bad: int) -> None:
+        """All terms with at most so many bad draws."""
+        n, kinds = len(self.draws), SHIPPED_NOISE.contaminations
+        parts: list[tuple[Floats, Floats, Floats, Floats]] = []
+        for bad in range(min(most_bad, n) + 1):
+            for places in combinations(range(n), bad):
+                for how in product(kinds, repeat=bad):
+                    extra, shift = np.zeros(2 * n), np.zeros(2 * n)
+                    odds = (n - bad) * log(1 - sum(kind.rate for kind in kinds))
+                    for place, kind in zip(places, how, strict=True):
+                        shift[2 * place : 2 * place + 2] = kind.insulin[0], kind.glucose[0]
+                        extra[2 * place : 2 * place + 2] = kind.insulin[1], kind.glucose[1]
+                        odds += log(kind.rate)
+                    parts += [
+                        self.conditioned(scale, log(share) + odds, shift, extra)
+                        for scale, share in SHIPPED_NOISE.scales
+                    ]
+        logs, self.mean, self.covariance, self.newest_bad = (
+            np.concatenate(part) for part in zip(*parts, strict=True)
+        )
+        weight = np.exp(logs - logs.max())
         self.weight = weight / weight.sum()
 
+    def conditioned(
+        self, scale: float, odds: float, shift: Floats, extra: Floats
+    ) -> tuple[Floats, Floats, Floats, Floats]:
+        """Log weight, mean and covariance for each component, and whether the newest is bad."""
+        sd_i, sd_g = scale * SHIPPED_NOISE.insulin_sd, SHIPPED_NOISE.glucose_sd
+        c = SHIPPED_NOISE.correlation * sd_i * sd_g
+        r = np.kron(np.eye(len(self.draws)), [[sd_i**2, c], [c, sd_g**2]]) + np.diag(extra)
+        m, p = np.array(SHIPPED_PRIOR.means), np.array(SHIPPED_PRIOR.covariances)
+        spread = self.x @ p @ self.x.T + r
+        off = self.v - shift - m @ self.x.T
+        gain = np.linalg.solve(spread, self.x @ p).transpose(0, 2, 1)
+        fit = np.einsum("ki,ki->k", off, np.linalg.solve(spread, off[..., None])[..., 0])
+        logs = np.log(SHIPPED_PRIOR.weights) + odds
+        logs = logs - 0.5 * fit - 0.5 * np.linalg.slogdet(spread)[1]
+        bad = np.full(logs.size, bool(extra[-2]), dtype=np.float64)
+        return logs, m + np.einsum("kij,kj->ki", gain, off), p - gain @ self.x @ p, bad
+
     def average(self, parameter: int) -> float:
-        return sum(w * m[parameter] for w, m in zip(self.weight, self.mean, strict=True))
+        return float(self.weight @ self.mean[:, parameter])
 
     def below(self, parameter: int, limit: float) -> float:
-        return sum(
-            w * norm.cdf(limit, m[parameter], c[parameter, parameter] ** 0.5)
-            for w, m, c in zip(self.weight, self.mean, self.covariance, strict=True)
-        )
+        sd = self.covariance[:, parameter, parameter] ** 0.5
+        return float(self.weight @ norm.cdf(limit, self.mean[:, parameter], sd))
 
-    def quantile(self, parameter: int, share: float) -> float:
-        return float(brentq(lambda x: self.below(parameter, x) - share, -20, 20, xtol=1e-13))
+    def sequential(self) -> tuple[float, float]:
+        """P(glucose level and slope fine), P(and insulin climbs), by sequential truncation."""
+        order, sign = [2, 3, 1], np.array([1, 1, -1])
+        c = self.covariance[:, order][:, :, order] * np.outer(sign, sign)
+        mean = self.mean[:, order] * sign
+        limit = np.array([log(100), 0.016, -log(1.05)])
+        p = np.ones(self.weight.size)
+        reached = []
+        for i in range(3):
+            sd = np.sqrt(c[:, i, i])
+            z = (limit[i] - mean[:, i]) / sd
+            reached.append(p := p * norm.cdf(z))
+            hazard = np.exp(norm.logpdf(z) - norm.logcdf(z))
+            along = c[:, :, i] / sd[:, None]
+            mean = mean - along * hazard[:, None]
+            lost = hazard * (hazard + z)
+            c = c - lost[:, None, None] * along[:, :, None] * along[:, None, :]
+        return float(self.weight @ reached[1]), float(self.weight @ reached[2])
 
     def joint(self, parameters: list[int]) -> float:
         """P(insulin slope above, glucose level and slope below their limits), of those asked."""
         sign = np.array([1, -1, 1, 1])[parameters]
         limit = np.array([inf, -log(1.05), log(100), 0.016])[parameters]
-        return sum(
-            w
+        heavy = np.flatnonzero(self.weight > 1e-4)
+        total = sum(
+            self.weight[i]
             * multivariate_normal.cdf(
                 limit,
-                sign * m[parameters],
-                np.outer(sign, sign) * c[np.ix_(parameters, parameters)],
+                sign * self.mean[i, parameters],
+                np.outer(sign, sign) * self.covariance[i][np.ix_(parameters, parameters)],
             )
-            for w, m, c in zip(self.weight, self.mean, self.covariance, strict=True)
+            for i in heavy
         )
+        return float(total / self.weight[heavy].sum())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(draws_of_one)
-def test_levels_slopes_and_single_probabilities_equal_the_slow_reference(draws: list[Draw]) -> None:
+def test_levels_slopes_and_probabilities_equal_the_slow_reference(draws: list[Draw]) -> None:
     row, slow = last_row(draws), Reference(draws)
     glucose = exp(slow.average(2))
-    assert row["insulin_level_uiu_ml"] == pytest.approx(exp(slow.average(0)), rel=1e-6)
-    assert row["insulin_slope_pct_year"] == pytest.approx(100 * np.expm1(slow.average(1)), abs=1e-6)
+    fine, unseen = slow.sequential()
+    assert row["insulin_level_uiu_ml"] == pytest.approx(exp(slow.average(0)), rel=2e-6)
+    assert row["insulin_slope_pct_year"] == pytest.approx(100 * np.expm1(slow.average(1)), abs=1e-4)
     assert row["glucose_level_mg_dl"] == pytest.approx(glucose, rel=1e-6)
-    assert row["glucose_slope_mg_dl_year"] == pytest.approx(glucose * slow.average(3), abs=1e-6)
+    assert row["glucose_slope_mg_dl_year"] == pytest.approx(glucose * slow.average(3), abs=1e-4)
     assert row["p_insulin_climbing"] == pytest.approx(1 - slow.below(1, log(1.05)), abs=1e-6)
+    assert row["p_glucose_fine"] == pytest.approx(fine, abs=1e-6)
+    assert row["p_climbing_unseen"] == pytest.approx(unseen, abs=1e-6)
     assert row["p_insulin_high"] == pytest.approx(1 - slow.below(0, log(12.5)), abs=1e-6)
     assert row["p_insulin_falling"] == pytest.approx(slow.below(1, 0), abs=1e-6)
     assert row["p_glucose_rising"] == pytest.approx(1 - slow.below(3, 0.016), abs=1e-6)
+    assert row["p_bad_newest"] == pytest.approx(slow.weight @ slow.newest_bad, abs=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(draws_of_one)
 def test_intervals_hold_ninety_percent_of_the_mixture(draws: list[Draw]) -> None:
     row, slow = last_row(draws), Reference(draws)
     level = row["glucose_level_mg_dl"]
     for end, share in (("low", 0.05), ("high", 0.95)):
         insulin = np.log1p(row[f"insulin_slope_{end}"] / 100)
-        assert slow.below(1, insulin) == pytest.approx(share, abs=2e-6)
-        assert slow.below(3, row[f"glucose_slope_{end}"] / level) == pytest.approx(share, abs=2e-6)
+        assert slow.below(1, insulin) == pytest.approx(share, abs=1e-4)
+        assert slow.below(3, row[f"glucose_slope_{end}"] / level) == pytest.approx(share, abs=1e-4)
 
 
 def test_joint_probabilities_are_near_exact_integration() -> None:
-    pairs = cohort(60, 909).pairs().sort(KEY).collect()
+    pairs = cohort(25, 909).pairs().sort(KEY).collect()
     found = trends(pairs.lazy(), latest_only=True).collect().rows_by_key("patient_id", named=True)
     for (patient,), own in pairs.group_by("patient_id"):
         slow, row = Reference(own.drop("patient_id").rows()), found[patient][0]
@@ -148,6 +201,7 @@ def test_probabilities_are_coherent(draws: list[Draw]) -> None:
     assert 0 <= row["p_climbing_unseen"] <= row["p_insulin_climbing"] + 1e-12
     assert row["p_climbing_unseen"] <= row["p_glucose_fine"] + 1e-12
     assert row["p_insulin_climbing"] + row["p_insulin_falling"] <= 1 + 1e-12
+    assert 0 <= row["p_bad_newest"] <= 1 + 1e-12
     assert row["insulin_slope_low"] < row["insulin_slope_high"]
     assert row["glucose_slope_low"] < row["glucose_slope_high"]
 
@@ -179,31 +233,21 @@ def test_a_draw_worked_by_hand() -> None:
     assert row["p_insulin_high"] == pytest.approx(0.73144, abs=1e-4)
 
 
-def test_ranking_is_near_the_reference_simulation() -> None:
-    """Platform effects known and taken off, as in the reference's J0 row (base: AUROC .772, AUPRC
-    .316, PPV .467; clean: .406, .726). A small cohort: AUPRC and PPV stray by .03 and .07."""
-    auroc, auprc, ppv = ranking(cohort(12_000, 910).pairs(), cohort(12_000, 910).people)
-    assert auroc == pytest.approx(0.772, abs=0.025)
-    assert auprc == pytest.approx(0.316, abs=0.05)
-    assert ppv == pytest.approx(0.467, abs=0.12)
-    clean = cohort(12_000, 911, CLEAN)
-    auroc, auprc, ppv = ranking(clean.pairs(), clean.people)
-    assert auprc == pytest.approx(0.406, abs=0.05)
-    assert ppv == pytest.approx(0.726, abs=0.12)
-
-
-def ranking(pairs: pl.LazyFrame, people: pl.DataFrame) -> tuple[float, float, float]:
-    """AUROC, AUPRC and PPV in the top 2 % of ``p_climbing_unseen``, people of 2 draws or more."""
-    truth = people.select("is_positive", patient_id=pl.col("person").cast(pl.String)).lazy()
-    found = (
-        trends(pairs, latest_only=True).filter(pl.col("n_pairs") > 1).join(truth, on="patient_id")
-    )
-    scored = found.sort("p_climbing_unseen", descending=True).collect()
-    hit = scored["is_positive"].to_numpy()
-    rank, n = rankdata(scored["p_climbing_unseen"]), int(hit.sum())
-    auroc = (rank[hit].sum() - n * (n + 1) / 2) / (n * (hit.size - n))
-    precision = np.cumsum(hit) / np.arange(1, hit.size + 1)
-    return float(auroc), float(precision[hit].mean()), float(hit[: hit.size // 50].mean())
+@pytest.mark.parametrize(
+    ("world", "seed", "auprc", "ppv"), [(BASE, 910, 0.38, 0.68), (CLEAN, 911, 0.40, 0.73)]
+)
+def test_climbers_come_first_and_false_discoveries_are_as_claimed(
+    world: World, seed: int, auprc: float, ppv: float
+) -> None:
+    """Near the detection reference's J2 (AUROC .79). A small cohort: AUPRC strays by .03, PPV by
+    .07 and the share of false discoveries by .05."""
+    found = judged(cohort(10_000, seed, world))
+    p, hit = found["p_climbing_unseen"].to_numpy(), found["is_positive"].to_numpy()
+    ranked, flagged = ranking(p, hit), discoveries(p, hit, 0.5)
+    assert ranked.auroc == pytest.approx(0.785, abs=0.025)
+    assert ranked.auprc == pytest.approx(auprc, abs=0.05)
+    assert ranked.ppv == pytest.approx(ppv, abs=0.10)
+    assert flagged.false == pytest.approx(flagged.claimed, abs=0.10)
 
 
 @pytest.fixture(scope="module")
@@ -329,41 +373,3 @@ def test_an_impossible_next_draw_is_refused(pairs: pl.DataFrame) -> None:
         with_next(pairs, newest + timedelta(9000), value, 90.0)
     with pytest.raises(ValueError, match="insulin_uiu_ml must be above zero"):
         with_next(own, newest + timedelta(9), -value, 90.0)
-
-
-def sums_of(n: int, seed: int) -> Sums:
-    """Six yearly draws of each of ``n`` people, drawn from the shipped prior and noise."""
-    rng = np.random.default_rng(seed)
-    k = rng.choice(len(SHIPPED_PRIOR.weights), n, p=SHIPPED_PRIOR.weights)
-    root = np.linalg.cholesky(np.array(SHIPPED_PRIOR.covariances))[k]
-    beta = np.array(SHIPPED_PRIOR.means)[k] + np.einsum("nij,nj->ni", root, rng.normal(size=(n, 4)))
-    t = np.arange(-5.0, 1.0)
-    y = beta[:, :1] + beta[:, 1:2] * t + SHIPPED_NOISE.insulin_sd * rng.normal(size=(n, 6))
-    g = beta[:, 2:3] + beta[:, 3:] * t + SHIPPED_NOISE.glucose_sd * rng.normal(size=(n, 6))
-    same = np.ones(n)
-    return Sums(6 * same, t.sum() * same, (t @ t) * same, y.sum(1), y @ t, g.sum(1), g @ t)
-
-
-def test_moments_of_two_shards_add_up_to_those_of_all() -> None:
-    people = sums_of(700, 1)
-    whole = moments(people, SHIPPED_NOISE, SHIPPED_PRIOR)
-    first = moments(people.rows(slice(0, 300)), SHIPPED_NOISE, SHIPPED_PRIOR)
-    both = first + moments(people.rows(slice(300, 700)), SHIPPED_NOISE, SHIPPED_PRIOR)
-    np.testing.assert_allclose(both.second, whole.second, rtol=1e-9)
-    assert both.count.sum() == pytest.approx(700)
-
-
-def test_a_fit_raises_the_likelihood_and_keeps_the_held_slopes() -> None:
-    people = sums_of(4000, 2)
-    fitted = fit(people, SHIPPED_NOISE, SHIPPED_PRIOR, passes=5)
-    before = moments(people, SHIPPED_NOISE, SHIPPED_PRIOR).evidence
-    assert moments(people, SHIPPED_NOISE, fitted).evidence > before
-    assert sum(fitted.weights) == pytest.approx(1)
-    for k in range(7):
-        assert fitted.means[k][1] == pytest.approx(SHIPPED_PRIOR.means[k][1])
-        assert fitted.covariances[k][1][1] == pytest.approx(SHIPPED_PRIOR.covariances[k][1][1])
-
-
-def test_a_fit_to_nobody_is_refused() -> None:
-    with pytest.raises(ValueError, match="no one"):
-        fit(sums_of(5, 3).rows(slice(0, 0)), SHIPPED_NOISE, SHIPPED_PRIOR)
