@@ -21,7 +21,7 @@ from transforms.indices import index_values
 from transforms.pairs import fasting_pairs
 from transforms.persons import aliases, persons
 from transforms.statuses import at_draws, statuses
-from transforms.trends import latest, trends, without_each
+from transforms.trends import doubts, latest, trends, without_each
 from transforms.wearables import wearable_days
 from warehouse.store import frame, replace, replace_frame
 
@@ -118,8 +118,9 @@ def _per_patient(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     pairs = pairs.collect().lazy()
     used = pairs.filter("used")
     series = trends(used).collect().lazy()
+    doubted = pairs.join(doubts(used), on=["patient_id", "drawn_on"], how="left")
     return {
-        "fasting_pair": _write(con, "fasting_pair", pairs),
+        "fasting_pair": _write(con, "fasting_pair", doubted.sort("patient_id", "drawn_on")),
         "trend_at_draw": _write(con, "trend_at_draw", series),
         "trend": _write(con, "trend", _with_weakest(latest(series), used)),
         "index_value": _write(con, "index_value", index_values(used, _lipids(results))),

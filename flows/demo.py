@@ -179,7 +179,7 @@ def _flag_row(con: duckdb.DuckDBPyConnection, row: dict[str, Any], course: str) 
         f"{row['slope']:+.0f}",
         bars([draw[1] for draw in draws], GLUCOSE_SPAN),
         f"{row['glucose']:.0f}",
-        course.replace("_", " "),
+        course.removesuffix("_compensated").replace("_", " "),
     ]
 
 

@@ -16,6 +16,8 @@ from transforms.trends import with_next
 from warehouse.store import frame
 
 NEXT_DRAW_DAYS = 180
+DOUBTFUL = 0.2
+"""P(bad) from which a used draw is said to be doubtful."""
 BARS = "▁▂▃▄▅▆▇█"
 GLUCOSE_SPAN = (70.0, 126.0)
 """mg/dL: the scale of glucose's bars, up to the threshold of diabetes."""
@@ -93,10 +95,12 @@ def _draws(con: duckdb.DuckDBPyConnection, patient_id: str) -> pl.DataFrame:
     return frame(
         con,
         "SELECT p.drawn_on, p.insulin_uiu_ml, p.glucose_mg_dl, p.lab, p.assay, p.used, p.reason, "
-        "(SELECT string_agg(DISTINCT o.source || '/' || f.file || ' line ' || o.line, ', ' "
-        "ORDER BY o.source || '/' || f.file || ' line ' || o.line) FROM observation o "
+        "p.p_bad, p.likely, "
+        "(SELECT string_agg(place, '; ' ORDER BY place) FROM (SELECT f.source || '/' || f.file "
+        "|| ' line ' || string_agg(DISTINCT o.line::VARCHAR, ', ' ORDER BY o.line::VARCHAR) AS place FROM observation o "
         "JOIN source_file f USING (file_id) WHERE o.patient_id = p.patient_id "
-        "AND o.observed_on = p.drawn_on AND o.analyte IN ('insulin', 'glucose')) AS lines "
+        "AND o.observed_on = p.drawn_on AND o.analyte IN ('insulin', 'glucose') "
+        "GROUP BY f.source, f.file)) AS lines "
         "FROM fasting_pair p WHERE p.patient_id = ? ORDER BY p.drawn_on",
         [patient_id],
     )
@@ -196,12 +200,19 @@ def _trend_lines(found: Explanation) -> list[str]:
     ]
 
 
+def _use(draw: dict[str, Any]) -> str:
+    if not draw["used"]:
+        return f"not used: {draw['reason']}"
+    is_doubtful = draw["p_bad"] is not None and draw["p_bad"] >= DOUBTFUL
+    return f"used, but {draw['p_bad']:.0%} likely {draw['likely']}" if is_doubtful else "used"
+
+
 def _draw_line(draw: dict[str, Any]) -> str:
     insulin = "     -" if draw["insulin_uiu_ml"] is None else f"{draw['insulin_uiu_ml']:6.1f}"
     glucose = "   -" if draw["glucose_mg_dl"] is None else f"{draw['glucose_mg_dl']:4.0f}"
-    use = "used" if draw["used"] else f"not used: {draw['reason']}"
+    use = _use(draw)
     platform = draw["assay"] or draw["lab"] or "assay not stated"
     return (
-        f"    {draw['drawn_on']}  insulin {insulin}  glucose {glucose}  {use:<22} "
+        f"    {draw['drawn_on']}  insulin {insulin}  glucose {glucose}  {use:<30} "
         f"{platform}; {draw['lines'] or ''}"
     )

@@ -30,9 +30,7 @@ def _spans(
     effect: Literal["draw", "patient"], conditions: pl.LazyFrame, medications: pl.LazyFrame
 ) -> pl.LazyFrame:
     tables = {"condition": conditions, "medication": medications}
-    found = [
-        _matching(item, tables[item.table]) for item in EXCLUSIONS if item.effect == effect
-    ]
+    found = [_matching(item, tables[item.table]) for item in EXCLUSIONS if item.effect == effect]
     return pl.concat([pl.LazyFrame(schema=SPAN), *found])
 
 

@@ -22,6 +22,7 @@ NUMBERS = (
     "p_insulin_high",
     "p_glucose_rising",
     "p_without_one",
+    "p_bad_newest",
     "insulin_slope_pct_year",
     "insulin_level_uiu_ml",
     "glucose_level_mg_dl",
@@ -72,6 +73,7 @@ def _tier(rule: Rule) -> pl.Expr:
         & (pl.col("n_pairs") >= rule.tier_a_pairs)
         & (pl.col("span_days") >= rule.tier_a_span_days)
         & (pl.col("p_without_one").fill_null(0.0) >= rule.tier_a_without_one_p)
+        & (pl.col("p_bad_newest").fill_null(0.0) < rule.tier_a_bad_p)
     )
     return (
         pl.when(strong).then(pl.lit("A"))

@@ -24,9 +24,7 @@ def undisturbed(before: Scene, tmp_path_factory: pytest.TempPathFactory) -> Outc
     return outcome(scene)
 
 
-@pytest.mark.parametrize(
-    "place", ["after land", "before merge", "after alert", "after publish", "before send"]
-)
+@pytest.mark.parametrize("place", ["after land", "after alert", "after publish"])
 def test_a_killed_night_run_again_ends_as_an_undisturbed_one(
     before: Scene, undisturbed: Outcome, tmp_path: Path, place: str
 ) -> None:

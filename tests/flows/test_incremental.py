@@ -37,20 +37,28 @@ def deliveries(seed: int) -> list[list[Delivery]]:
 
 
 def happening(dice: random.Random, known: list[tuple[str, date, str]]) -> Iterator[str]:
-    """A new draw, or something that happens to an old one."""
-    if not known or dice.random() < 0.6:
+    """A new draw of insulin and glucose, or something that happens to a result of an old one."""
+    if not known or dice.random() < 0.5:
         patient, on = dice.choice(PEOPLE), date(2021, 1, 1) + timedelta(days=dice.randint(0, 1800))
         known.append((patient, on, f"N{len(known)}"))
-    patient, on, number = dice.choice(known)
-    status = dice.choice("FFFFFFPCXDW")
-    owner = dice.choice(PEOPLE) if dice.random() < 0.05 else patient
-    code, unit_slip = dice.choice((INSULIN, GLUCOSE)), dice.random() < 0.05
-    value = round(dice.uniform(3, 25), 1) if code == INSULIN else dice.randint(75, 110)
-    fasting = dice.choice(("yes", "yes", "yes", "no", "unknown"))
-    row = result(owner, on, code, value, status=status, number=f"{number}-{code}", fasting=fasting)
-    yield row.replace(",u[IU]/mL,", ",furlong,") if unit_slip else row
-    if dice.random() < 0.1:
+        fasting = dice.choice(("yes", "yes", "yes", "no", "unknown"))
+        for code in (INSULIN, GLUCOSE):
+            yield a_result(dice, known[-1], code, fasting=fasting)
+        return
+    old = dice.choice(known)
+    patient = dice.choice(PEOPLE) if dice.random() < 0.05 else old[0]
+    code, status = dice.choice((INSULIN, GLUCOSE)), dice.choice("FFFPCXDW")
+    row = a_result(dice, (patient, *old[1:]), code, status=status)
+    yield row.replace(",u[IU]/mL,", ",furlong,") if dice.random() < 0.1 else row
+    if dice.random() < 0.2:
         yield row
+
+
+def a_result(dice: random.Random, draw: tuple[str, date, str], code: str, **facts: str) -> str:
+    """A row of that draw with a value of its own."""
+    patient, on, number = draw
+    value = round(dice.uniform(3, 25), 1) if code == INSULIN else dice.randint(75, 110)
+    return result(patient, on, code, value, number=f"{number}-{code}", **facts)
 
 
 def facts(dice: random.Random, night: int) -> Iterator[Delivery]:
@@ -79,7 +87,7 @@ def delivered(scene: Scene, files: list[Delivery], night: date) -> str:
     return scene.digest()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_nights_one_by_one_give_the_digest_of_a_rebuild_and_of_a_replay(
     scene: Scene, seed: int
 ) -> None:

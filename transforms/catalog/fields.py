@@ -34,7 +34,9 @@ FIELDS: dict[str, Field] = {
     "source_code": Field("VARCHAR", "The code as it came."),
     "source_value": Field("VARCHAR", "The value as it came, text."),
     "source_unit": Field("VARCHAR", "The unit as it came, text."),
-    "timing": Field("VARCHAR", "What the code claims of the draw: fasting, any, post_load, baseline."),
+    "timing": Field(
+        "VARCHAR", "What the code claims of the draw: fasting, any, post_load, baseline."
+    ),
     "code": Field("VARCHAR", "Code of a condition or medication, as it came."),
     "name": Field("VARCHAR", "Name of a condition or medication, as it came."),
     "class": Field("VARCHAR", "Class of a medication, as it came."),
@@ -49,16 +51,28 @@ FIELDS: dict[str, Field] = {
     "time_zone": Field("VARCHAR", "The person's IANA time zone, where the source gives one."),
     "merged_into": Field("VARCHAR", "The record this person was merged into."),
     # times
-    "observed_at": Field("TIMESTAMP", "When it was true of the patient (specimen), UTC; a day without time is that day at 00:00."),
+    "observed_at": Field(
+        "TIMESTAMP",
+        "When it was true of the patient (specimen), UTC; a day without time is that day at 00:00.",
+    ),
     "observed_on": Field("DATE", "The local calendar day of `observed_at`."),
     "observed_local": Field("TIMESTAMP", "The wall-clock time of `observed_at`."),
     "observed_precision": Field("VARCHAR", "time, or day when the source gave no time."),
     "observed_zone": Field("VARCHAR", "The offset or zone the time was understood in."),
-    "observed_doubt": Field("VARCHAR", "clock_skipped or clock_repeated: a local time that the clock change leaves open."),
+    "observed_doubt": Field(
+        "VARCHAR",
+        "clock_skipped or clock_repeated: a local time that the clock change leaves open.",
+    ),
     "reported_at": Field("TIMESTAMP", "When the source reported this version, UTC."),
-    "known_at": Field("TIMESTAMP", "The night (its date at 00:00) from which we knew this version."),
-    "superseded_at": Field("TIMESTAMP", "The night from which this version no longer stood; null while it stands."),
-    "superseded_by": Field("VARCHAR", "What took its place: corrected, withdrawn, final, replaced, or late."),
+    "known_at": Field(
+        "TIMESTAMP", "The night (its date at 00:00) from which we knew this version."
+    ),
+    "superseded_at": Field(
+        "TIMESTAMP", "The night from which this version no longer stood; null while it stands."
+    ),
+    "superseded_by": Field(
+        "VARCHAR", "What took its place: corrected, withdrawn, final, replaced, or late."
+    ),
     "start_on": Field("DATE", "First day."),
     "end_on": Field("DATE", "Last day; null while it goes on or is not known."),
     # fasting
@@ -80,39 +94,60 @@ FIELDS: dict[str, Field] = {
     "rows_superseded": Field("BIGINT", "Rows that a later version replaced."),
     "notes": Field("VARCHAR", "Remarks of the reader on the file."),
     # quarantine
-    "quarantine_id": Field("VARCHAR", "Identifier made of file, line and part; the same in every run."),
+    "quarantine_id": Field(
+        "VARCHAR", "Identifier made of file, line and part; the same in every run."
+    ),
     "table_name": Field("VARCHAR", "The table concerned."),
     "reasons": Field("VARCHAR[]", "Every reason of severity reject, by name."),
     "warnings": Field("VARCHAR[]", "Every expectation of severity warn that the row fails too."),
     "what_to_do": Field("VARCHAR", "The reasons in sentences."),
     "row": Field("VARCHAR", "The source row as it came."),
     "first_seen_on": Field("DATE", "The night it first waited."),
-    "state": Field("VARCHAR", "Where it stands (quarantine: waiting, set_aside, replayed; file: read, quarantined; run: running, done, failed; alert: new, sent ...)."),
+    "state": Field(
+        "VARCHAR",
+        "Where it stands (quarantine: waiting, set_aside, replayed; file: read, quarantined; run: running, done, failed; alert: new, sent ...).",
+    ),
     # pairs
     "drawn_on": Field("DATE", "Local day of the draw."),
     "insulin_uiu_ml": Field("DOUBLE", "Fasting insulin of the draw.", "u[IU]/mL"),
     "glucose_mg_dl": Field("DOUBLE", "Fasting glucose of the draw.", "mg/dL"),
     "used": Field("BOOLEAN", "Whether the trend uses this draw."),
-    "reason": Field("VARCHAR", "Why: why a pair is not used, a status holds, a version was superseded, or a step excludes."),
+    "reason": Field(
+        "VARCHAR",
+        "Why: why a pair is not used, a status holds, a version was superseded, or a step excludes.",
+    ),
+    "p_bad": Field(
+        "DOUBLE",
+        "P(the draw is not what it says: not fasting, haemolysed, unit slip), from the model.",
+        "1",
+    ),
+    "likely": Field("VARCHAR", "If it is bad, most likely how: non-fasting, haemolysed or unit."),
     # trend
     "as_of": Field("DATE", "The night's business date."),
     "n_pairs": Field("BIGINT", "Draws used."),
     "first_on": Field("DATE", "First draw used."),
     "last_on": Field("DATE", "Newest draw used."),
-    "insulin_level_uiu_ml": Field("DOUBLE", "Fasting insulin at the newest draw, noise taken out.", "u[IU]/mL"),
+    "insulin_level_uiu_ml": Field(
+        "DOUBLE", "Fasting insulin at the newest draw, noise taken out.", "u[IU]/mL"
+    ),
     "insulin_slope_pct_year": Field("DOUBLE", "Yearly change of fasting insulin.", "%/a"),
     "insulin_slope_low": Field("DOUBLE", f"{_SLOPE}, low end.", "%/a"),
     "insulin_slope_high": Field("DOUBLE", f"{_SLOPE}, high end.", "%/a"),
-    "glucose_level_mg_dl": Field("DOUBLE", "Fasting glucose at the newest draw, noise taken out.", "mg/dL"),
+    "glucose_level_mg_dl": Field(
+        "DOUBLE", "Fasting glucose at the newest draw, noise taken out.", "mg/dL"
+    ),
     "glucose_slope_mg_dl_year": Field("DOUBLE", "Yearly change of fasting glucose.", "mg/dL/a"),
     "glucose_slope_low": Field("DOUBLE", f"{_SLOPE}, low end.", "mg/dL/a"),
     "glucose_slope_high": Field("DOUBLE", f"{_SLOPE}, high end.", "mg/dL/a"),
     "p_insulin_climbing": Field("DOUBLE", "P(insulin truly climbs more than 5 % a year).", "1"),
-    "p_glucose_fine": Field("DOUBLE", "P(glucose below 100 mg/dL and rising less than 1.5 mg/dL a year).", "1"),
+    "p_glucose_fine": Field(
+        "DOUBLE", "P(glucose below 100 mg/dL and rising less than 1.5 mg/dL a year).", "1"
+    ),
     "p_climbing_unseen": Field("DOUBLE", "P(insulin climbs and glucose is fine).", "1"),
     "p_insulin_high": Field("DOUBLE", "P(insulin level above the upper limit).", "1"),
     "p_insulin_falling": Field("DOUBLE", "P(insulin slope below zero).", "1"),
     "p_glucose_rising": Field("DOUBLE", "P(glucose rises 1.5 mg/dL a year or more).", "1"),
+    "p_bad_newest": Field("DOUBLE", "P(the newest draw is bad).", "1"),
     "p_without_one": Field("DOUBLE", "Least p_climbing_unseen when any one draw is left out.", "1"),
     # status, cohorts
     "tier": Field("VARCHAR", "A, B or C: how sure; null where the status has none."),
@@ -150,7 +185,9 @@ FIELDS: dict[str, Field] = {
     "pct_above_140": Field("DOUBLE", "Share of readings above 140 mg/dL.", "%"),
     "pct_above_180": Field("DOUBLE", "Share of readings above 180 mg/dL.", "%"),
     "pct_above_250": Field("DOUBLE", "Share of readings above 250 mg/dL.", "%"),
-    "gmi_pct": Field("DOUBLE", "Glucose management indicator; null when the day is not sufficient.", "%"),
+    "gmi_pct": Field(
+        "DOUBLE", "Glucose management indicator; null when the day is not sufficient.", "%"
+    ),
     "lbgi": Field("DOUBLE", "Low blood glucose index.", "1"),
     "hbgi": Field("DOUBLE", "High blood glucose index.", "1"),
     "is_sufficient": Field("BOOLEAN", "At least 70 % of the day covered."),

@@ -49,10 +49,31 @@ class Index:
 
 
 INDICES: tuple[Index, ...] = (
-    Index("homa_ir", "1", I0 * G / 22.5, "Matthews 1985, PMID 3899825", "not on insulin", (1.3333, 4.2400)),
+    Index(
+        "homa_ir",
+        "1",
+        I0 * G / 22.5,
+        "Matthews 1985, PMID 3899825",
+        "not on insulin",
+        (1.3333, 4.2400),
+    ),
     Index("quicki", "1", 1 / (I0.log10() + GM.log10()), "Katz 2000", "log10", (0.36593, 0.30910)),
     Index("firi", "1", I0 * G / 25, "Duncan 1995", "0.9 HOMA-IR", (1.200, 3.816)),
     Index("fgir", "mg/dL/(u[IU]/mL)", GM / I0, "Legro 1998", "noisy at low insulin", (15.01, 5.31)),
-    Index("tyg", "1", (TGM * GM / 2).log(), "Simental-Mendia 2008", "ln(TG*G/2) scale", (8.2913, 9.1381)),
-    Index("tg_hdl", "1", TGM / HDLM, "McLaughlin 2003", "mass ratio; depends on ancestry", (1.527, 5.304)),
+    Index(
+        "tyg",
+        "1",
+        (TGM * GM / 2).log(),
+        "Simental-Mendia 2008",
+        "ln(TG*G/2) scale",
+        (8.2913, 9.1381),
+    ),
+    Index(
+        "tg_hdl",
+        "1",
+        TGM / HDLM,
+        "McLaughlin 2003",
+        "mass ratio; depends on ancestry",
+        (1.527, 5.304),
+    ),
 )

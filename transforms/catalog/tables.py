@@ -114,7 +114,7 @@ _TREND = (
     "patient_id n_pairs first_on last_on insulin_level_uiu_ml insulin_slope_pct_year "
     "insulin_slope_low insulin_slope_high glucose_level_mg_dl glucose_slope_mg_dl_year "
     "glucose_slope_low glucose_slope_high p_insulin_climbing p_glucose_fine p_climbing_unseen "
-    "p_insulin_high p_insulin_falling p_glucose_rising"
+    "p_insulin_high p_insulin_falling p_glucose_rising p_bad_newest"
 )
 
 DERIVED: dict[str, Table] = {
@@ -123,7 +123,7 @@ DERIVED: dict[str, Table] = {
         _table(
             "fasting_pair",
             "one row per patient and draw day with insulin or glucose",
-            "patient_id drawn_on insulin_uiu_ml glucose_mg_dl lab assay used reason",
+            "patient_id drawn_on insulin_uiu_ml glucose_mg_dl lab assay used reason p_bad likely",
             "patient_id drawn_on",
             "patient_id",
         ),

@@ -127,4 +127,5 @@ def _pressed(wear: Wear, minutes: Floats) -> Floats:
     hour, lasts, depth = LYING_ON_IT
     starts = (np.array(wear.low_nights, dtype=float) * 24 + hour) * 60
     is_pressed = (minutes >= starts[:, None]) & (minutes < starts[:, None] + lasts)
-    return depth * is_pressed.any(0)
+    pressed: Floats = np.asarray(depth * is_pressed.any(0), dtype=float)
+    return pressed
