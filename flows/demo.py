@@ -106,13 +106,14 @@ def _shown(console: Console, home: Home, con: duckdb.DuckDBPyConnection, made: C
     console.print(_account(con))
     console.print(_planted(made))
     console.print(_statuses(con))
+    console.print()
     console.print(_flagged(con, made))
     first = con.execute(
         "SELECT patient_id FROM patient_status JOIN trend USING (patient_id) "
         "WHERE tier IS NOT NULL ORDER BY tier, p_climbing_unseen DESC LIMIT 1"
     ).fetchone()
     if first:
-        console.print(Text(f"\n$ undertow explain {first[0]}", style="bold"))
+        console.print(Text(f"\n$ undertow explain {first[0]} --home {home.root}", style="bold"))
         console.print(Text(as_text(explanation(con, first[0]))))
     console.print(_places(home))
 

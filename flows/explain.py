@@ -16,6 +16,7 @@ from transforms.trends import with_next
 from warehouse.store import frame
 
 NEXT_DRAW_DAYS = 180
+SOON = timedelta(days=28)
 DOUBTFUL = 0.2
 """P(bad) from which a used draw is said to be doubtful."""
 BARS = "▁▂▃▄▅▆▇█"
@@ -86,7 +87,7 @@ def explanation(con: duckdb.DuckDBPyConnection, patient_id: str) -> Explanation:
         trend=trend[0] if trend else None,
         evidence=evidence,
         draws=draws.to_dicts(),
-        what_would_change_it=_changes(draws, trend[0] if trend else None, status["status"]),
+        what_would_change_it=_changes(draws, trend[0] if trend else None, status),
         missing=evidence.get("missing") or [],
     )
 
@@ -106,14 +107,16 @@ def _draws(con: duckdb.DuckDBPyConnection, patient_id: str) -> pl.DataFrame:
     )
 
 
-def _changes(draws: pl.DataFrame, trend: dict[str, Any] | None, status: str) -> list[str]:
+def _changes(
+    draws: pl.DataFrame, trend: dict[str, Any] | None, status: dict[str, Any]
+) -> list[str]:
     """What the next draw would have to be for another outcome, glucose as it is now."""
-    if status == "excluded":
+    if status["status"] == "excluded":
         return ["The rule applies again when the ground for exclusion is gone."]
     if trend is None or trend["n_pairs"] < RULE.min_pairs - 1:
         return [f"{RULE.min_pairs} usable fasting pairs over {RULE.min_span_days} days."]
     used = draws.filter("used").with_columns(patient_id=pl.lit("p"))
-    on = trend["last_on"] + timedelta(days=NEXT_DRAW_DAYS)
+    on = max(trend["last_on"] + timedelta(days=NEXT_DRAW_DAYS), status["as_of"] + SOON)
     insulin = np.geomspace(1.0, 120.0, 400)
     p = with_next(used, on, insulin, trend["glucose_level_mg_dl"])
     when = f"A fasting draw on {on} with glucose {trend['glucose_level_mg_dl']:.0f} mg/dL"
