@@ -277,7 +277,7 @@ UNREADABLE = (
     ("clinic_csv/other.csv", b"a,b\n1,2\n", "kind_unknown"),
     ("clinic_csv/labs-short.csv", b"patient_id,value\nP1,5\n", "column_missing"),
     ("clinic_csv/labs-cut.csv", b"\x1f\x8b\x08\x00", "compressed_broken"),
-    ("clinic_csv/labs-binary.csv", bytes(range(256)) * 20, "header_missing"),
+    ("clinic_csv/labs-binary.csv", bytes(range(256)) * 20, "nul_byte"),
     ("fhir/labs.ndjson", b"not json\n", "json_broken"),
     ("city_lab/labs-city.csv", labs(*series("P1")).encode(), "source_unknown"),
     ("dexcom/clarity.csv", b"Index,Timestamp\n1,2\n", "format_unknown"),
