@@ -146,7 +146,7 @@ def free_port() -> int:
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "TIMEOUT_SECONDS", 5)
+    monkeypatch.setattr(outbox, "TIMEOUT_SECONDS", 3)
 
 
 # ---------------------------------------------------------------- ways to a server
