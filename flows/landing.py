@@ -20,17 +20,21 @@ UNFINISHED = (".part", ".partial", ".tmp", ".filepart", ".crdownload", ".swp", "
 @dataclass(frozen=True, slots=True)
 class Landed:
     """What one look at the inbox did: new files, bytes known before, files still growing, files
-    that were gone again or are not ours to read."""
+    that were gone again or are not ours to read, files that lie in no source's folder."""
 
     new: int = 0
     known: int = 0
     growing: int = 0
     unreadable: int = 0
+    misplaced: int = 0
 
 
 def land(home: Home, ledger: Ledger, night: date, settle_seconds: float) -> Landed:
     """Take every file that lies still. The inbox itself is never changed."""
-    counts = {"new": 0, "known": 0, "growing": 0, "unreadable": 0}
+    counts = {"new": 0, "known": 0, "growing": 0, "unreadable": 0, "misplaced": 0}
+    counts["misplaced"] = sum(
+        path.is_file() and not path.name.startswith(".") for path in home.inbox.iterdir()
+    )
     for path in sorted(_still(home.inbox, settle_seconds, counts)):
         try:
             outcome = _take(home, ledger, path, night)

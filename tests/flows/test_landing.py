@@ -259,3 +259,14 @@ def flip(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
+
+
+def test_a_file_in_no_source_folder_is_counted_and_one_in_a_folder_is_not(
+    scene: Scene, ledger: Ledger
+) -> None:
+    scene.drop("stray.csv", "a,b\n1,2\n")
+    scene.drop("clinic_csv/labs-1.csv", "a,b\n1,2\n")
+
+    assert look(scene, ledger) == Landed(new=1, misplaced=1)
+    (scene.home.inbox / "stray.csv").unlink()
+    assert look(scene, ledger) == Landed()
