@@ -29,7 +29,6 @@ NUMBERS = (
     "glucose_slope_mg_dl_year",
 )
 """The numbers of the evidence."""
-FLAGGED = ("climbing", "high_stable", "high_and_climbing", "decompensating")
 _SENTENCES = {item.name: item.sentence for item in EXCLUSIONS}
 
 

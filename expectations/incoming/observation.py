@@ -13,6 +13,7 @@ from expectations.shared import (
     TimeIsWithinLiving,
     ValueIsPossible,
 )
+from transforms.catalog.units import INSULIN_FACTOR_DOUBT
 
 __all__ = [
     "ClockIsSure",
@@ -131,6 +132,6 @@ class InsulinFactorIsSix(RowExpectation):
         "analyte = 'insulin' AND ucum = 'pmol/L' AND (file_id, coalesce(lab, '')) IN ("
         "SELECT (file_id, coalesce(lab, '')) FROM staging.observation WHERE analyte = 'insulin' "
         "AND ucum = 'pmol/L' AND contains(source_value, '.') GROUP BY file_id, coalesce(lab, '') "
-        f"HAVING count(*) >= 10 AND {_ON_GRID.format(factor=6.945)} > 0.95 "
+        f"HAVING count(*) >= 10 AND {_ON_GRID.format(factor=INSULIN_FACTOR_DOUBT)} > 0.95 "
         f"AND {_ON_GRID.format(factor=6.0)} < 0.5)"
     )

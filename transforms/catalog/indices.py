@@ -1,7 +1,8 @@
 """Indices: one record each, with its formula as an expression, its source and a worked example.
 
 Inputs are columns of a fasting draw: ``insulin_uiu_ml``, ``glucose_mg_dl``, ``triglyceride_mg_dl``,
-``hdl_mg_dl``. Examples are cases A and B of the clinical reference, computed there independently.
+``hdl_mg_dl``. Examples are cases A and B of the clinical reference, computed there independently
+(its 5.31 for FGIR comes of a rounded glucose; 5.3047 is exact).
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ INDICES: tuple[Index, ...] = (
     ),
     Index("quicki", "1", 1 / (I0.log10() + GM.log10()), "Katz 2000", "log10", (0.36593, 0.30910)),
     Index("firi", "1", I0 * G / 25, "Duncan 1995", "0.9 HOMA-IR", (1.200, 3.816)),
-    Index("fgir", "mg/dL/(u[IU]/mL)", GM / I0, "Legro 1998", "noisy at low insulin", (15.01, 5.31)),
+    Index("fgir", "mg/dL/(u[IU]/mL)", GM / I0, "Legro 1998", "noisy at low insulin", (15.0133, 5.3047)),
     Index(
         "tyg",
         "1",
