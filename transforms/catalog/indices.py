@@ -60,7 +60,9 @@ INDICES: tuple[Index, ...] = (
     ),
     Index("quicki", "1", 1 / (I0.log10() + GM.log10()), "Katz 2000", "log10", (0.36593, 0.30910)),
     Index("firi", "1", I0 * G / 25, "Duncan 1995", "0.9 HOMA-IR", (1.200, 3.816)),
-    Index("fgir", "mg/dL/(u[IU]/mL)", GM / I0, "Legro 1998", "noisy at low insulin", (15.0133, 5.3047)),
+    Index(
+        "fgir", "mg/dL/(u[IU]/mL)", GM / I0, "Legro 1998", "noisy at low insulin", (15.0133, 5.3047)
+    ),
     Index(
         "tyg",
         "1",
