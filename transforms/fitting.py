@@ -26,8 +26,12 @@ class Moments:
 
     ``count`` (K,): expected people per component; ``first`` (K, 4) and ``second`` (K, 10, lower
     triangle by rows): their expected sums of beta and of beta beta'; ``scale`` (S,): expected
-    people per noise scale; ``bad``: expected draws per contamination; ``draws``: how many there
-    were; ``evidence``: log likelihood up to a constant of the draws.
+    people per noise scale; ``bad``: expected draws per contamination; ``noise`` (3,): expected sums
+    over good draws of the squared residual of ln insulin, of its product with that of ln glucose,
+    and of the latter's square, insulin in units of the person's noise scale and all over the
+    draw's spread; ``good``: how many draws that were, without those that have something extra;
+    ``draws``: how many there were in all; ``evidence``: log likelihood up to a constant of the
+    draws.
     """
 
     count: Floats
@@ -35,6 +39,8 @@ class Moments:
     second: Floats
     scale: Floats
     bad: Floats
+    noise: Floats
+    good: float
     draws: int
     evidence: float
 
@@ -51,12 +57,16 @@ def moments(series: Series, noise: Noise, prior: Prior) -> Moments:
     """
     if not len(series.cases):
         raise ValueError("a prior cannot be fitted to no one")
-    from transforms import kernel
+    from transforms import passes
 
-    parts = series.swept(kernel.gather, arrays(noise, prior, INSULIN_LIMIT))
-    count, first, second, scale, bad, evidence = (sum(of) for of in zip(*parts, strict=True))
+    parts = series.swept(passes.gather, arrays(noise, prior, INSULIN_LIMIT))
+    count, first, second, scale, bad, squares, good, evidence = (
+        sum(of) for of in zip(*parts, strict=True)
+    )
     draws = int((series.cases[:, 1] - series.cases[:, 0]).sum())
-    return Moments(count, first, second, scale, bad, draws, float(evidence[0]))
+    return Moments(
+        count, first, second, scale, bad, squares, float(good[0]), draws, float(evidence[0])
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +78,30 @@ class Shrinkage:
     so many leading components keep the starting mean and SD of the insulin slope; ``holds_rates``:
     contaminations keep their rates. A haemolysed draw and a noisy person are hard to tell apart:
     left free, a rate of .015 falls to .001, and doubts about single draws become too small.
+    ``noise_weight``: draws' worth of the starting noise (inverse Wishart); ``holds_noise``: the
+    noise of a draw stays as it is, its scales' shares do not.
     """
 
     alpha: tuple[float, ...] = (0.05, 0.05, 0.008, 0.001, 0.001, 0.001, 0.001, 0.001)
     weight: float = 30.0
     held: int = 7
     holds_rates: bool = True
+    noise_weight: float = 200.0
+    holds_noise: bool = False
 
 
 def maximised(
-    seen: Moments, noise: Noise, start: Prior, shrinkage: Shrinkage
+    seen: Moments,
+    noise: Noise,
+    start: Prior,
+    shrinkage: Shrinkage,
+    start_noise: Noise | None = None,
 ) -> tuple[Noise, Prior]:
-    """The noise and prior that fit the moments best, within the shrinkage towards ``start``."""
+    """The noise and prior that fit the moments best, within the shrinkage towards the start.
+
+    ``noise`` is the one under which the moments were taken, ``start_noise`` (the same unless given)
+    the one towards which it is held back.
+    """
     weights = seen.count + np.array(shrinkage.alpha) * seen.count.sum()
     shapes = [_shape(seen, start, shrinkage, k) for k in range(weights.size)]
     prior = replace(
@@ -89,19 +111,49 @@ def maximised(
         covariances=tuple(tuple(map(tuple, v.tolist())) for _, v in shapes),
         people=round(seen.count.sum()),
     )
-    return _noise(seen, noise, shrinkage), prior
+    return _noise(seen, noise, shrinkage, start_noise or noise), prior
 
 
-def _noise(seen: Moments, noise: Noise, shrinkage: Shrinkage) -> Noise:
-    """``noise`` with the shares of scales, and the rates unless held, that were seen."""
+def _noise(seen: Moments, noise: Noise, shrinkage: Shrinkage, start: Noise) -> Noise:
+    """``noise`` with the shares of scales that were seen, and what else is not held."""
     shares = seen.scale / seen.scale.sum()
     scales = tuple((s, float(w)) for (s, _), w in zip(noise.scales, shares, strict=True))
+    learned = replace(noise, scales=scales)
+    if not shrinkage.holds_noise:
+        learned = _with_typical_scale_one(_with_size(seen, learned, shrinkage, start))
     if shrinkage.holds_rates:
-        return replace(noise, scales=scales)
+        return learned
     rates = (seen.bad / seen.draws).tolist()
     kinds = zip(noise.contaminations, rates, strict=True)
-    contaminations = tuple(replace(kind, rate=rate) for kind, rate in kinds)
-    return replace(noise, scales=scales, contaminations=contaminations)
+    return replace(learned, contaminations=tuple(replace(kind, rate=rate) for kind, rate in kinds))
+
+
+def _with_size(seen: Moments, noise: Noise, shrinkage: Shrinkage, start: Noise) -> Noise:
+    """``noise`` with the SDs and the correlation that were seen, held back by ``start``."""
+    start = _with_typical_scale_one(start)
+    cross = start.correlation * start.insulin_sd * start.glucose_sd
+    begun = np.array([start.insulin_sd**2, cross, start.glucose_sd**2])
+    insulin, cross, glucose = (seen.noise + shrinkage.noise_weight * begun) / (
+        seen.good + shrinkage.noise_weight
+    )
+    return replace(
+        noise,
+        insulin_sd=float(insulin**0.5),
+        glucose_sd=float(glucose**0.5),
+        correlation=float(cross / (insulin * glucose) ** 0.5),
+    )
+
+
+def _with_typical_scale_one(noise: Noise) -> Noise:
+    """The same noise in other words: the geometric mean of the scales over people is 1.
+
+    Noise of any size can be said by the SD or by the scales; said so, the SD is that of the typical
+    person, and SDs of different fits can be compared. Ratios of scales never change.
+    """
+    factors, shares = np.array(noise.scales).T
+    typical = float(np.exp(shares @ np.log(factors) / shares.sum()))
+    scales = tuple(zip((factors / typical).tolist(), shares.tolist(), strict=True))
+    return replace(noise, insulin_sd=noise.insulin_sd * typical, scales=scales)
 
 
 def _shape(seen: Moments, start: Prior, shrinkage: Shrinkage, k: int) -> tuple[Floats, Floats]:
@@ -133,17 +185,18 @@ def fit(
     shrinkage: Shrinkage | None = None,
     passes: int = 25,
 ) -> tuple[Noise, Prior]:
-    """Fit the prior and the shares of noise scales to people, one case each.
+    """Fit prior and noise to people, one case each.
 
     Returns:
-        ``noise`` with new shares, ``start`` with new weights, means, covariances and
-        number of people; version and provenance are for the caller to say.
+        ``noise`` with new SDs, correlation and scales (their ratios stay, their geometric mean
+        over people is 1), ``start`` with new weights, means, covariances and number of people;
+        version, citation and provenance are for the caller to say.
 
     Raises:
         ValueError: no people.
     """
-    prior = start
+    learned, prior = noise, start
     for _ in range(passes):
-        seen = moments(series, noise, prior)
-        noise, prior = maximised(seen, noise, start, shrinkage or Shrinkage())
-    return noise, prior
+        seen = moments(series, learned, prior)
+        learned, prior = maximised(seen, learned, start, shrinkage or Shrinkage(), noise)
+    return learned, prior

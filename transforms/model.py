@@ -1,16 +1,23 @@
 """The trend model: bivariate empirical Bayes with bad draws and uneven people, in closed form.
 
 A draw ``v = (ln insulin, ln glucose)`` at time ``t`` (years, 0 at the newest draw) is normal about
-``(a_I + b_I t, a_G + b_G t)`` with covariance ``R``; ``beta = (a_I, b_I, a_G, b_G)`` has a mixture
-of normals as prior. A patient's insulin noise may be smaller or larger than most people's (a few
-scales), and a draw may be bad: not fasting, haemolysed or in another unit, each with a shift, a
-variance and a rate (:class:`transforms.catalog.prior.Contamination`). Given scale, configuration
-of bad draws and component, the posterior is normal; the whole is a mixture over all of them.
+``(a_I + b_I t, a_G + b_G t)`` with covariance ``spread R + diag(extra, 0)``: ``R`` is the noise of
+one usual draw, the mean of repeats has less of it, and a value that is only roughly known more.
+``beta = (a_I, b_I, a_G, b_G)`` has a mixture of normals as prior. A patient's insulin noise may be
+smaller or larger than most people's (a few scales), and a draw may be bad: not fasting, haemolysed
+or in another unit, each with a shift, a variance and a rate
+(:class:`transforms.catalog.prior.Contamination`). Given scale, configuration of bad draws and
+component, the posterior is normal; the whole is a mixture over all of them.
 
 Configurations: all draws good, or exactly one bad; two bad where the first answer comes near the
 border of a tier. In a series of more than :data:`SUSPECTS` draws, bad may be the newest and those
 farthest from the trend. Event probabilities of three jointly normal quantities are by sequential
-truncation (Mendell and Elston 1974, Biometrics 30:41), measured in the tests.
+truncation (Mendell and Elston 1974, Biometrics 30:41), measured in the tests. Terms that weigh 1e-7
+together are left out of the averages.
+
+The same mixture foretells a draw from those before it (:func:`foretold`): whether newest draws lie
+where they were foretold is a check of the model that needs no truth (Dawid 1984, J R Stat Soc A
+147:278).
 """
 
 from __future__ import annotations
@@ -73,13 +80,18 @@ class Series:
 
     ``day`` (whole days from any origin), ``y`` (ln uIU/mL) and ``g`` (ln mg/dL): one number per
     draw. ``cases`` (N, 3): a patient's first draw, one past the last, and a draw left out (-1 for
-    none); at least one draw must remain.
+    none); at least one draw must remain. Also per draw, for all that are not one usual draw:
+    ``spread``, a factor on the whole noise covariance (1 / m for the mean of m repeats; None: all
+    1), and ``extra``, a variance on top of the noise of ln insulin (None: all 0); both finite,
+    the one above 0, the other not below.
     """
 
     day: Ints
     y: Floats
     g: Floats
     cases: Ints
+    spread: Floats | None = None
+    extra: Floats | None = None
 
     def continued(self, day: int, y: Floats, g: float) -> Series:
         """All draws, of one patient, and one more: a case for each possible ``y``."""
@@ -90,13 +102,21 @@ class Series:
             np.column_stack([np.tile(self.y, (n, 1)), y]).ravel(),
             np.tile(np.append(self.g, g), n),
             np.stack([starts, starts + size, np.full(n, -1)], axis=1),
+            np.tile(np.append(self.draws().spread, 1.0), n),
+            np.tile(np.append(self.draws().extra, 0.0), n),
         )
+
+    def draws(self) -> Draws:
+        """The draws as arrays of one layout, for which a loop is compiled once."""
+        spread = np.ones(len(self.day)) if self.spread is None else self.spread
+        extra = np.zeros(len(self.day)) if self.extra is None else self.extra
+        values = (_plain(column) for column in (self.y, self.g, spread, extra))
+        return Draws(_plain(self.day), *values)
 
     def swept(self, loop: Loop[Part], model: Model) -> list[Part]:
         """What the compiled ``loop`` makes of each batch of cases, in order."""
-        # Arrays of one layout, for which a loop is compiled once.
-        draws = Draws(_plain(self.day), _plain(self.y), _plain(self.g))
-        cases, bounds = _plain(self.cases), Bounds(SUSPECTS, SUSPECTS_IN_PAIRS, PAIR_FROM)
+        draws, cases = self.draws(), _plain(self.cases)
+        bounds = Bounds(SUSPECTS, SUSPECTS_IN_PAIRS, PAIR_FROM)
 
         def sweep(start: int) -> Part:
             batch = cases[start : start + _BATCH]
@@ -128,9 +148,9 @@ def described(
     names = (*RESULTS, "p_bad_newest")
     if not len(series.cases):
         return {name: np.empty(0) for name in names}
-    from transforms import kernel
+    from transforms import passes
 
-    parts = series.swept(kernel.describe, arrays(noise, prior, insulin_limit))
+    parts = series.swept(passes.describe, arrays(noise, prior, insulin_limit))
     found = np.ascontiguousarray(np.concatenate(parts).T)
     bad = sum((column for column in found[len(RESULTS) :]), np.zeros(len(series.cases)))
     return dict(zip(names, [*found[: len(RESULTS)], bad], strict=True))
@@ -140,9 +160,23 @@ def doubted(series: Series, noise: Noise, prior: Prior) -> Floats:
     """P(bad) of each draw of the cases, one case after the other: (draws, contaminations)."""
     if not len(series.cases):
         return np.empty((0, len(noise.contaminations)))
-    from transforms import kernel
+    from transforms import passes
 
-    return np.concatenate(series.swept(kernel.doubt, arrays(noise, prior, INSULIN_LIMIT)))
+    return np.concatenate(series.swept(passes.doubt, arrays(noise, prior, INSULIN_LIMIT)))
+
+
+def foretold(series: Series, noise: Noise, prior: Prior) -> Floats:
+    """How each case's newest draw stands among what its earlier draws foretold: (N, 2).
+
+    The probability integral transforms of its ln insulin and its ln glucose: uniform on (0, 1) if
+    the model is right. Of the earlier draws at most one is bad; the newest may be bad at the usual
+    rates. Not a number for cases of one draw.
+    """
+    if not len(series.cases):
+        return np.empty((0, 2))
+    from transforms import passes
+
+    return np.concatenate(series.swept(passes.foretell, arrays(noise, prior, INSULIN_LIMIT)))
 
 
 def arrays(noise: Noise, prior: Prior, insulin_limit: float) -> Model:
@@ -154,18 +188,26 @@ def arrays(noise: Noise, prior: Prior, insulin_limit: float) -> Model:
     rates = [item.rate for item in noise.contaminations]
     if sum(rates) >= 1:
         raise ValueError("the rates of contaminations must add up to less than one", rates)
-    shift = [(0.0, 0.0), *((c.insulin[0], c.glucose[0]) for c in noise.contaminations)]
-    inverse = np.linalg.inv(_covariances(noise))
-    constant = np.log([1 - sum(rates), *rates]) + 0.5 * np.linalg.slogdet(inverse)[1]
+    kinds = [((0.0, 0.0), (0.0, 0.0)), *((c.insulin, c.glucose) for c in noise.contaminations)]
+    shift, added = np.array(kinds).transpose(2, 0, 1)
+    rate, spoilt = np.log([1 - sum(rates), *rates]), np.zeros((len(kinds), 2, 2))
+    spoilt[:, [0, 1], [0, 1]] = added
+    usual = _covariances(noise)
+    inverse = np.linalg.inv(usual[:, None] + spoilt)
+    flat = [0, 0, 1], [0, 1, 1]
     precision = np.linalg.inv(np.array(prior.covariances))
     pull = np.einsum("kij,kj->ki", precision, np.array(prior.means))
     own = np.log(prior.weights) + 0.5 * np.linalg.slogdet(precision)[1]
     own -= 0.5 * np.einsum("ki,ki->k", pull, np.array(prior.means))
     lower = np.tril_indices(4)
     return Model(
-        weight=np.ascontiguousarray(inverse[..., [0, 0, 1], [0, 1, 1]]),
-        constant=constant,
-        shift=np.array(shift),
+        weight=np.ascontiguousarray(inverse[..., *flat]),
+        constant=rate + 0.5 * np.linalg.slogdet(inverse)[1],
+        noise=np.ascontiguousarray(usual[:, *flat]),
+        added=np.ascontiguousarray(added),
+        rate=rate,
+        factor=np.array([factor for factor, _ in noise.scales]),
+        shift=np.ascontiguousarray(shift),
         scale=np.log([share for _, share in noise.scales]),
         precision=np.ascontiguousarray(precision[:, lower[0], lower[1]]),
         pull=pull,
@@ -175,12 +217,9 @@ def arrays(noise: Noise, prior: Prior, insulin_limit: float) -> Model:
 
 
 def _covariances(noise: Noise) -> Floats:
-    """Of a draw, by scale and kind (first good, then the contaminations): (S, B, 2, 2)."""
-    extra = [(0.0, 0.0), *((c.insulin[1], c.glucose[1]) for c in noise.contaminations)]
-    covariance = np.empty((len(noise.scales), len(extra), 2, 2))
-    for s, (scale, _) in enumerate(noise.scales):
-        sd = np.array([scale * noise.insulin_sd, noise.glucose_sd])
-        cross = noise.correlation * sd[0] * sd[1]
-        for b, added in enumerate(extra):
-            covariance[s, b] = np.diag(sd**2 + added) + np.array([[0, cross], [cross, 0]])
+    """Of a usual good draw, by scale: (S, 2, 2)."""
+    factor = np.array([[scale, 1.0] for scale, _ in noise.scales])
+    sd = factor * [noise.insulin_sd, noise.glucose_sd]
+    correlation = [[1.0, noise.correlation], [noise.correlation, 1.0]]
+    covariance: Floats = sd[:, :, None] * sd[:, None, :] * correlation
     return covariance

@@ -12,13 +12,20 @@ Ints = NDArray[np.int64]
 
 SUMS = 14
 """What a draw says about a patient: precision 9, weighted values 4, log likelihood 1."""
+LANES = 16
+"""Terms that the compiler takes together; of fewer it makes no vector instructions."""
+FORM = 15
+"""A term: its weight; precision 10 and precision x mean 4, or mean 4 and covariance 10."""
 
 
 class Model(NamedTuple):
     """Noise, contamination and prior: S scales, B kinds of draw (0 is good), K components.
 
-    ``weight`` (S, B, 3): precision of a draw: insulin, cross, glucose; ``constant`` (S, B): log
-    rate and half its log determinant; ``shift`` (B, 2); ``scale`` (S,): log weights;
+    ``weight`` (S, B, 3): precision of a usual draw (spread 1, nothing extra): insulin, cross,
+    glucose; ``constant`` (S, B): its log rate and half its log determinant; for other draws
+    ``noise`` (S, 3): the variance of insulin, the covariance, the variance of glucose, ``added``
+    (B, 2): the variance of a bad draw on top, ``rate`` (B,): log rates. ``factor`` (S,): the
+    scales; ``shift`` (B, 2); ``scale`` (S,): log weights;
     ``precision`` (K, 10): lower triangle by rows; ``pull`` (K, 4): precision times mean;
     ``own`` (K,): log weight and constants; ``limit`` (4,): insulin level, insulin slope, glucose
     level, glucose slope.
@@ -26,6 +33,10 @@ class Model(NamedTuple):
 
     weight: Floats
     constant: Floats
+    noise: Floats
+    added: Floats
+    rate: Floats
+    factor: Floats
     shift: Floats
     scale: Floats
     precision: Floats
@@ -35,11 +46,13 @@ class Model(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """All draws, sorted by patient and day: ``day`` whole, ``y`` ln insulin, ``g`` ln glucose."""
+    """All draws, sorted by patient and day; see :class:`transforms.model.Series`."""
 
     day: Ints
     y: Floats
     g: Floats
+    spread: Floats
+    extra: Floats
 
 
 class Bounds(NamedTuple):
@@ -54,11 +67,22 @@ class Bounds(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Scratch space of one thread; ``mark``: of which draw, and how it is bad."""
+    """Scratch space of one thread.
+
+    ``t`` to ``residual`` by draw; ``base``, ``delta``: sums of all draws and what each mark changes
+    in them, by scale; ``mark``: of which draw, and how it is bad; ``pair``: two marks, by
+    configuration. A situation is a scale and a configuration; a term, a situation and a component.
+    In rows of :data:`LANES`: ``info`` (sums of situations), ``belief`` (their weights), ``weight``
+    (of all terms, and room for their roots), ``form``, ``moment`` and ``slope`` (of the terms kept)
+    and ``lanes`` (accumulators). ``squares``: sums of one situation, of all draws, of its good
+    ones. ``at``: situation and component of the terms kept.
+    """
 
     t: Floats
     y: Floats
     g: Floats
+    spread: Floats
+    extra: Floats
     residual: Floats
     suspect: Ints
     base: Floats
@@ -66,18 +90,29 @@ class Work(NamedTuple):
     mark: Ints
     pair: Ints
     info: Floats
-    log_weight: Floats
-    term: Floats
+    belief: Floats
+    weight: Floats
+    form: Floats
+    moment: Floats
+    slope: Floats
+    at: Ints
+    lanes: Floats
+    squares: Floats
 
 
 class Gathered(NamedTuple):
-    """Expected sums over cases, see :class:`transforms.fitting.Moments`; ``evidence`` (1,)."""
+    """Expected sums over cases, see :class:`transforms.fitting.Moments`.
+
+    ``good`` and ``evidence`` have the shape (1,).
+    """
 
     people: Floats
     first: Floats
     second: Floats
     scale: Floats
     bad: Floats
+    noise: Floats
+    good: Floats
     evidence: Floats
 
 
@@ -87,18 +122,27 @@ def workspace(model: Model, bounds: Bounds, longest: int) -> Work:
     marks = bounds.suspects * (kinds - 1)
     in_pairs = bounds.suspects_in_pairs * (kinds - 1)
     configurations = 1 + marks + in_pairs * in_pairs // 2
-    terms = scales * configurations * model.own.size
+    blocks = -(-scales * configurations // LANES)
+    rows = blocks * model.own.size
     return Work(
         t=np.empty(longest),
         y=np.empty(longest),
         g=np.empty(longest),
+        spread=np.empty(longest),
+        extra=np.empty(longest),
         residual=np.empty(longest),
         suspect=np.empty(bounds.suspects, np.int64),
         base=np.zeros((scales, SUMS)),
         delta=np.zeros((scales, marks + 1, SUMS)),
         mark=np.zeros((marks + 1, 2), np.int64),
         pair=np.zeros((configurations, 2), np.int64),
-        info=np.empty(SUMS),
-        log_weight=np.empty(terms),
-        term=np.empty((terms, 5)),
+        info=np.empty((blocks, SUMS * LANES)),
+        belief=np.empty((blocks, LANES)),
+        weight=np.empty((blocks, model.own.size, 2 * LANES)),
+        form=np.empty((rows, FORM * LANES)),
+        moment=np.empty((rows, FORM * LANES)),
+        slope=np.empty((rows, 5 * LANES)),
+        at=np.empty((rows * LANES, 2), np.int64),
+        lanes=np.empty(FORM * LANES),
+        squares=np.zeros((3, FORM)),
     )

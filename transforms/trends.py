@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from transforms.catalog.prior import SHIPPED_NOISE, SHIPPED_PRIOR, Noise, Prior
-from transforms.model import INSULIN_LIMIT, Series, described, doubted
+from transforms.model import INSULIN_LIMIT, Series, described, doubted, foretold
 from transforms.shapes import Floats, Ints
 
 GRAINS = 1e9
@@ -21,6 +21,17 @@ GRAINS = 1e9
 _EPOCH = date(1970, 1, 1)
 _KEY = ("patient_id", "drawn_on")
 _I, _G = "insulin_uiu_ml", "glucose_mg_dl"
+BELOW, ABOVE = ("<", "<="), (">", ">=")
+"""Comparators of insulin that is only known to lie beyond a value."""
+_SHUFFLE = 20261122
+_BOUND = "insulin_comparator"
+_NEEDED = {
+    _I: "above zero and finite",
+    _G: "above zero and finite",
+    "patient_id": "present",
+    "drawn_on": "present",
+    _BOUND: "one of < <= > >= or empty",
+}
 _REFUSED = "{name} must be {needed}: {count} rows are not"
 
 
@@ -40,7 +51,8 @@ def trends(
     Args:
         pairs: fasting pairs in use, in any order: ``patient_id``, ``drawn_on``, ``insulin_uiu_ml``
             and ``glucose_mg_dl``, both above zero. Several pairs of one patient and day are one
-            visit, their geometric mean.
+            visit, their geometric mean. Optional: ``insulin_comparator`` (insulin lies beyond that
+            value), ``repeats`` (draws a pair is the mean of), ``is_ill`` (counts for less).
         noise: the noise of one visit, and how draws go bad.
         prior: how people differ.
         insulin_limit: uIU/mL, for ``p_insulin_high``.
@@ -60,7 +72,7 @@ def trends(
     """
     visits = _visits(pairs)
     rows = _latest_rows(visits) if latest_only else visits
-    found = described(_series(visits, _cases(rows)), noise, prior, insulin_limit)
+    found = described(_series(visits, _cases(rows), noise, prior), noise, prior, insulin_limit)
     head = rows.select(
         *_KEY,
         n_pairs=pl.col("row") + 1 - pl.col("first"),
@@ -70,14 +82,17 @@ def trends(
     return head.with_columns(**_readable(found)).lazy()
 
 
-def histories(pairs: pl.LazyFrame) -> Series:
+def histories(
+    pairs: pl.LazyFrame, noise: Noise = SHIPPED_NOISE, prior: Prior = SHIPPED_PRIOR
+) -> Series:
     """All visits of each patient as one case, for :func:`transforms.fitting.fit`.
+
+    ``noise`` and ``prior`` say what a censored value stands for until the fit has its own.
 
     Raises:
         ValueError: as :func:`trends`.
     """
-    visits = _visits(pairs)
-    return _series(visits, _cases(_latest_rows(visits)))
+    return _newest(_visits(pairs), noise, prior)
 
 
 def latest(trends: pl.LazyFrame) -> pl.LazyFrame:
@@ -98,7 +113,7 @@ def doubts(
         ValueError: as :func:`trends`.
     """
     visits = _visits(pairs)
-    found = doubted(_series(visits, _cases(_latest_rows(visits))), noise, prior)
+    found = doubted(_newest(visits, noise, prior), noise, prior)
     names = [item.name for item in noise.contaminations]
     likely = [names[i] for i in found.argmax(1)] if names else [None] * visits.height
     p_bad = sum(found.T, np.zeros(visits.height))
@@ -125,10 +140,68 @@ def without_each(
     others = visits.filter(pl.len().over("patient_id") > 1)
     stop = pl.col("row").max().over("patient_id") + 1
     cases = others.select("first", stop, left_out="row").to_numpy()
-    found = described(_series(visits, cases), noise, prior)
+    found = described(_series(visits, cases, noise, prior), noise, prior)
     p = pl.Series(found["p_climbing_unseen"])
     return (
         others.select("patient_id", dropped_on="drawn_on").with_columns(p_climbing_unseen=p).lazy()
+    )
+
+
+def forecasts(
+    pairs: pl.LazyFrame, noise: Noise = SHIPPED_NOISE, prior: Prior = SHIPPED_PRIOR
+) -> pl.LazyFrame:
+    """How each patient's newest visit lies in what the earlier ones led to expect.
+
+    Returns:
+        ``patient_id``, ``pit_insulin``, ``pit_glucose``: the share of the forecast below the value
+        that came, uniform over patients where the model is right (the probability integral
+        transform, Dawid 1984, J R Stat Soc A 147:278); null for one visit, and for insulin that
+        is only known to lie beyond a limit.
+
+    Raises:
+        ValueError: as :func:`trends`.
+    """
+    visits = _visits(pairs)
+    rows = _latest_rows(visits)
+    pit = foretold(_newest(visits, noise, prior), noise, prior)
+    insulin, glucose = (pl.Series(column, nan_to_null=True) for column in pit.T)
+    return (
+        rows.select("patient_id", "bound")
+        .with_columns(pit_insulin=insulin, pit_glucose=glucose)
+        .with_columns(pit_insulin=pl.when(pl.col("bound").is_null()).then("pit_insulin"))
+        .drop("bound")
+        .lazy()
+    )
+
+
+def shuffled(
+    pairs: pl.LazyFrame, noise: Noise = SHIPPED_NOISE, prior: Prior = SHIPPED_PRIOR
+) -> pl.LazyFrame:
+    """What would be believed had each patient's visits come in another order.
+
+    A shuffled series has no trend but all else, bad draws included: people marked by chance alone
+    (detection reference, section 7). The order is drawn from the patient's own name and days, so
+    that it is the same every night.
+
+    Returns:
+        ``patient_id``, ``p_shuffled`` (``p_climbing_unseen`` of the shuffled visits).
+
+    Raises:
+        ValueError: as :func:`trends`.
+    """
+    visits = _visits(pairs)
+    days = visits.select(*_KEY, "row", "first", "first_on")
+    order = pl.struct(*_KEY).hash(seed=_SHUFFLE)
+    values = visits.select("patient_id", "y", "g", "bound", "repeats", "is_ill", order=order)
+    mixed = values.sort("patient_id", "order").drop("patient_id", "order")
+    found = described(
+        _newest(pl.concat([days, mixed], how="horizontal"), noise, prior), noise, prior
+    )
+    return (
+        _latest_rows(visits)
+        .select("patient_id")
+        .with_columns(p_shuffled=pl.Series(found["p_climbing_unseen"]))
+        .lazy()
     )
 
 
@@ -163,7 +236,7 @@ def with_next(
         raise ValueError("the next draw must come after the newest one")
     _check(pl.LazyFrame({"patient_id": "", "drawn_on": on, _I: insulin, _G: float(glucose)}))
     past = _visits(pairs.lazy())
-    longer = _series(past, np.empty((0, 3), np.int64)).continued(
+    longer = _series(past, np.empty((0, 3), np.int64), noise, prior).continued(
         (on - _EPOCH).days, _rounded(np.log(insulin)), float(_rounded(np.log(glucose)))
     )
     return described(longer, noise, prior)["p_climbing_unseen"]
@@ -174,26 +247,64 @@ def _rounded(logarithm: Floats) -> Floats:
 
 
 def _check(pairs: pl.LazyFrame) -> None:
-    """Refuse values that have no logarithm, naming column and count but no value."""
-    sound = [pl.col(v).is_finite() & (pl.col(v) > 0) for v in (_I, _G)]
-    sound += [pl.col(name).is_not_null() for name in _KEY]
-    wrong = pairs.select((~ok.fill_null(value=False)).sum() for ok in sound).collect()
-    for name, count in wrong.row(0, named=True).items():
+    """Refuse what has no logarithm or no place, naming column and count but no value."""
+    schema = pairs.collect_schema()
+    if schema["drawn_on"] not in (pl.Date, pl.Null):
+        raise ValueError(f"drawn_on must be a date, not {schema['drawn_on']}")
+    sound = {v: pl.col(v).is_finite() & (pl.col(v) > 0) for v in (_I, _G)}
+    sound |= {name: pl.col(name).is_not_null() for name in _KEY}
+    if _BOUND in schema:
+        sound[_BOUND] = pl.col(_BOUND).is_null() | pl.col(_BOUND).is_in(BELOW + ABOVE)
+    wrong = pairs.select(**{k: (~ok.fill_null(value=False)).sum() for k, ok in sound.items()})
+    for name, count in wrong.collect().row(0, named=True).items():
         if count:
-            needed = "present" if name in _KEY else "above zero and finite"
-            raise ValueError(_REFUSED.format(name=name, count=count, needed=needed))
+            raise ValueError(_REFUSED.format(name=name, count=count, needed=_NEEDED[name]))
+
+
+def _completed(pairs: pl.LazyFrame) -> pl.LazyFrame:
+    """Pairs with the columns that only some sources have: one exact draw unless said otherwise."""
+    named = pairs.collect_schema().names()
+    usual = {
+        _BOUND: pl.lit(None, dtype=pl.String),
+        "repeats": pl.lit(1),
+        "is_ill": pl.lit(value=False),
+    }
+    return pairs.with_columns(**{k: v for k, v in usual.items() if k not in named})
 
 
 def _visits(pairs: pl.LazyFrame) -> pl.DataFrame:
     """Checked pairs as one row per patient and day, sorted.
 
-    ``y`` and ``g`` are logarithms in :data:`GRAINS`; ``row`` counts rows from 0, ``first`` is the
-    ``row`` of the patient's first visit and ``first_on`` its day.
+    ``y`` and ``g`` are logarithms in :data:`GRAINS`; ``bound`` is the comparator where insulin is
+    only known to lie beyond ``y``; ``repeats`` counts draws that are averaged in the visit;
+    ``is_ill``: the person was.
+    ``row`` counts rows from 0, ``first`` is the ``row`` of the patient's first visit and
+    ``first_on`` its day.
     """
     _check(pairs)
     grains = {"y": pl.col(_I).log() * GRAINS, "g": pl.col(_G).log() * GRAINS}
-    logs = pairs.select(*_KEY, **{k: v.round().cast(pl.Int64) for k, v in grains.items()})
-    days = logs.group_by(_KEY).agg(pl.col("y", "g").sum() // pl.len()).sort(_KEY)
+    logs = _completed(pairs).select(
+        *_KEY,
+        **{k: v.round().cast(pl.Int64) for k, v in grains.items()},
+        bound=_BOUND,
+        is_ill="is_ill",
+        repeats=pl.col("repeats").clip(lower_bound=1).cast(pl.Int64),
+    )
+    exact = pl.col("bound").is_null()
+    limit = pl.struct("y", "bound").filter(~exact).sort().last()
+    days = (
+        logs.group_by(_KEY)
+        .agg(
+            y=pl.when(exact.any())
+            .then(pl.col("y").filter(exact).sum() // exact.sum().clip(1))
+            .otherwise(limit.struct.field("y")),
+            g=pl.col("g").sum() // pl.len(),
+            bound=pl.when(~exact.any()).then(limit.struct.field("bound")),
+            repeats=pl.col("repeats").filter(exact).sum().clip(1),
+            is_ill=pl.col("is_ill").any(),
+        )
+        .sort(_KEY)
+    )
     numbered = days.with_row_index("row")
     row = pl.col("row").cast(pl.Int64)
     return numbered.with_columns(
@@ -213,9 +324,26 @@ def _cases(rows: pl.DataFrame) -> Ints:
     return rows.select("first", stop=pl.col("row") + 1, left_out=-1).to_numpy()
 
 
-def _series(visits: pl.DataFrame, cases: Ints) -> Series:
+def _newest(visits: pl.DataFrame, noise: Noise, prior: Prior) -> Series:
+    """All visits of each patient as one case."""
+    return _series(visits, _cases(_latest_rows(visits)), noise, prior)
+
+
+def _series(visits: pl.DataFrame, cases: Ints, noise: Noise, prior: Prior) -> Series:
     day = visits["drawn_on"].to_physical().cast(pl.Int64).to_numpy()
-    return Series(day, visits["y"].to_numpy() / GRAINS, visits["g"].to_numpy() / GRAINS, cases)
+    y, g = (visits[name].to_numpy() / GRAINS for name in ("y", "g"))
+    spread = 1 - noise.within_visit * (1 - 1 / visits["repeats"].to_numpy())
+    spread *= np.where(visits["is_ill"], noise.ill_spread, 1.0)
+    if visits["bound"].null_count() == visits.height:
+        return Series(day, y, g, cases, spread, np.zeros(len(y)))
+    from transforms.censored import sites
+
+    low, high = (
+        np.where(visits["bound"].is_in(beyond).fill_null(value=False), end, y)
+        for beyond, end in ((BELOW, -np.inf), (ABOVE, np.inf))
+    )
+    stood, extra = sites(day, visits["first"].to_numpy(), low, high, noise, prior)
+    return Series(day, stood, g, cases, spread, extra)
 
 
 def _readable(found: dict[str, Floats]) -> dict[str, pl.Series]:

@@ -25,7 +25,8 @@ from transforms.synthetic.physiology import cohort
 from transforms.trends import doubts, trends, without_each
 
 Floats = NDArray[np.float64]
-Values = list[tuple[float, float]]
+Values = list[tuple[float, float, float, float]]
+"""Insulin, glucose, spread and extra of each draw."""
 PLAIN = replace(SHIPPED_NOISE, scales=((1.0, 1.0),), contaminations=())
 KINDS = SHIPPED_NOISE.contaminations
 
@@ -83,10 +84,10 @@ def _followed(
     sd = np.array([scale * SHIPPED_NOISE.insulin_sd, SHIPPED_NOISE.glucose_sd])
     cross = SHIPPED_NOISE.correlation * sd[0] * sd[1]
     log_weight = 0.0
-    for day, value, kind in zip(days, values, kinds, strict=True):
+    for day, (insulin, glucose, factor, extra), kind in zip(days, values, kinds, strict=True):
         t = (day - days[-1]) / 365.25
         x = np.array([[1, t, 0, 0], [0, 0, 1, t]])
-        r = np.array([[sd[0] ** 2, cross], [cross, sd[1] ** 2]])
+        r = factor * np.array([[sd[0] ** 2, cross], [cross, sd[1] ** 2]]) + np.diag([extra, 0])
         rate, shift = 1 - sum(k.rate for k in KINDS), np.zeros(2)
         if kind:
             bad = KINDS[kind - 1]
@@ -94,7 +95,7 @@ def _followed(
             r = r + np.diag([bad.insulin[1], bad.glucose[1]])
         spread = x @ covariance @ x.T + r
         expected = x @ mean + shift
-        off, inverse = np.log(value) - expected, np.linalg.inv(spread)
+        off, inverse = np.log([insulin, glucose]) - expected, np.linalg.inv(spread)
         log_weight += np.log(rate) - 0.5 * (off @ inverse @ off + np.log(np.linalg.det(spread)))
         gain = covariance @ x.T @ inverse
         mean = mean + gain @ off
@@ -102,9 +103,14 @@ def _followed(
     return log_weight, mean, covariance
 
 
-Numbered = tuple[int, float, float]
 few_draws = st.lists(
-    st.tuples(st.integers(0, 3000), st.floats(1, 150), st.floats(60, 160)),
+    st.tuples(
+        st.integers(0, 3000),
+        st.floats(1, 150),
+        st.floats(60, 160),
+        st.sampled_from([1.0, 1.0, 0.5]),
+        st.sampled_from([0.0, 0.0, 0.2]),
+    ),
     min_size=1,
     max_size=3,
     unique_by=lambda draw: draw[0],
@@ -114,11 +120,12 @@ few_draws = st.lists(
 @settings(max_examples=8, deadline=None)
 @given(few_draws)
 def test_bad_draws_are_weighed_as_a_filter_weighs_them(
-    draws: list[tuple[int, float, float]],
+    draws: list[tuple[int, float, float, float, float]],
 ) -> None:
-    days, values = [d for d, _, _ in draws], [(i, g) for _, i, g in draws]
-    y, g = np.log(values).T
-    series = Series(np.array(days), y.copy(), g.copy(), np.array([[0, len(days), -1]]))
+    days, values = [draw[0] for draw in draws], [draw[1:] for draw in draws]
+    insulin, glucose, spread, extra = np.array(values).T
+    cases = np.array([[0, len(days), -1]])
+    series = Series(np.array(days), np.log(insulin), np.log(glucose), cases, spread, extra)
     for most_bad, pair_from in ((1, 2.0), (2, 0.0)):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("transforms.model.PAIR_FROM", pair_from)

@@ -22,6 +22,7 @@ from scipy.stats import multivariate_normal, norm
 
 from tests.benchmarks.bake_off import discoveries, judged, ranking
 from transforms.catalog.prior import SHIPPED_NOISE, SHIPPED_PRIOR, Noise, Prior
+from transforms.model import Series, described
 from transforms.synthetic.physiology import BASE, CLEAN, World, cohort
 from transforms.trends import latest, trends, with_next, without_each
 
@@ -59,8 +60,12 @@ def last_row(draws: list[Draw]) -> dict[str, float]:
 class Reference:
     """The posterior mixture of one patient, the slow way."""
 
-    def __init__(self, draws: list[Draw]) -> None:
+    def __init__(
+        self, draws: list[Draw], spread: Floats | None = None, extra: Floats | None = None
+    ) -> None:
         self.draws = sorted(draws)
+        self.spread = np.ones(len(draws)) if spread is None else spread
+        self.extra = np.zeros(len(draws)) if extra is None else extra
         newest = self.draws[-1][0]
         t = np.array([(on - newest).days / 365.25 for on, _, _ in self.draws])
         self.v = np.log([value for _, i, g in self.draws for value in (i, g)])
@@ -99,7 +104,8 @@ class Reference:
         """Log weight, mean and covariance for each component, and whether the newest is bad."""
         sd_i, sd_g = scale * SHIPPED_NOISE.insulin_sd, SHIPPED_NOISE.glucose_sd
         c = SHIPPED_NOISE.correlation * sd_i * sd_g
-        r = np.kron(np.eye(len(self.draws)), [[sd_i**2, c], [c, sd_g**2]]) + np.diag(extra)
+        r = np.kron(np.diag(self.spread), [[sd_i**2, c], [c, sd_g**2]]) + np.diag(extra)
+        r += np.kron(np.diag(self.extra), [[1, 0], [0, 0]])
         m, p = np.array(SHIPPED_PRIOR.means), np.array(SHIPPED_PRIOR.covariances)
         spread = self.x @ p @ self.x.T + r
         off = self.v - shift - m @ self.x.T
@@ -170,6 +176,62 @@ def test_levels_slopes_and_probabilities_equal_the_slow_reference(draws: list[Dr
     assert row["p_insulin_falling"] == pytest.approx(slow.below(1, 0), abs=1e-6)
     assert row["p_glucose_rising"] == pytest.approx(1 - slow.below(3, 0.016), abs=1e-6)
     assert row["p_bad_newest"] == pytest.approx(slow.weight @ slow.newest_bad, abs=1e-6)
+
+
+uneven_draws = st.lists(
+    st.tuples(
+        st.integers(0, 4000),
+        st.floats(0.5, 200),
+        st.floats(50, 250),
+        st.sampled_from([1.0, 0.5, 0.2, 3.0]),
+        st.sampled_from([0.0, 0.02, 0.4]),
+    ),
+    min_size=1,
+    max_size=6,
+    unique_by=lambda draw: draw[0],
+).map(sorted)
+
+
+@settings(max_examples=15, deadline=None)
+@given(uneven_draws)
+def test_a_draw_of_its_own_precision_counts_by_it(
+    rows: list[tuple[int, float, float, float, float]],
+) -> None:
+    day, i, g, spread, extra = (np.array(column) for column in zip(*rows, strict=True))
+    cases = np.array([[0, len(day), -1]])
+    series = Series(day, np.log(i), np.log(g), cases, spread, extra)
+    found = described(series, SHIPPED_NOISE, SHIPPED_PRIOR)
+    draws = [(date(2015, 1, 1) + timedelta(d), a, b) for d, a, b, _, _ in rows]
+    slow = Reference(draws, spread, extra)
+    assert found["insulin_level"][0] == pytest.approx(slow.average(0), abs=1e-6)
+    assert found["insulin_slope"][0] == pytest.approx(slow.average(1), abs=1e-6)
+    assert found["p_climbing_unseen"][0] == pytest.approx(slow.sequential()[1], abs=1e-6)
+    assert found["p_bad_newest"][0] == pytest.approx(slow.weight @ slow.newest_bad, abs=1e-6)
+
+
+def test_a_mean_of_repeats_pulls_harder_and_a_vague_value_less() -> None:
+    day, y, g = np.array([0, 400]), np.log([14.0, 14.0]), np.log([90.0, 90.0])
+
+    def level(spread: float, extra: float) -> float:
+        uneven = np.full(2, spread), np.full(2, extra)
+        series = Series(day, y, g, np.array([[0, 2, -1]]), *uneven)
+        return float(described(series, SHIPPED_NOISE, SHIPPED_PRIOR)["insulin_level"][0])
+
+    unsaid = Series(day, y, g, np.array([[0, 2, -1]]))
+    usual = described(unsaid, SHIPPED_NOISE, SHIPPED_PRIOR)["insulin_level"][0]
+    assert level(1, 0) == usual
+    assert level(1, 1.0) < level(1, 0.3) < usual < level(0.5, 0) < level(0.25, 0) < log(14)
+
+
+def test_a_possible_next_draw_is_a_usual_one_after_uneven_ones() -> None:
+    day, y, g = np.array([0, 400]), np.log([8.0, 9.0]), np.log([90.0, 91.0])
+    past = Series(day, y, g, np.empty((0, 3), np.int64), np.array([0.5, 1]), np.array([0, 0.1]))
+    longer = past.continued(800, np.log([10.0, 20.0]), log(92.0))
+    assert longer.spread is not None
+    assert longer.extra is not None
+    assert longer.spread.tolist() == [0.5, 1, 1] * 2
+    assert longer.extra.tolist() == [0, 0.1, 0] * 2
+    assert longer.cases.tolist() == [[0, 3, -1], [3, 6, -1]]
 
 
 @settings(max_examples=25, deadline=None)
@@ -291,7 +353,11 @@ def test_a_patient_does_not_depend_on_who_else_is_there() -> None:
 def test_several_draws_of_one_day_are_one_visit_at_their_geometric_mean() -> None:
     earlier, day = (date(2020, 1, 1), 9.0, 90.0), date(2021, 1, 1)
     twice = [earlier, (day, 8.0, 81.0), (day, 18.0, 100.0)]
-    assert last_row(twice) == pytest.approx(last_row([earlier, (day, 12.0, 90.0)]))
+    mean = frame([earlier, (day, 12.0, 90.0)]).with_columns(repeats=pl.Series([1, 2]))
+    once = trends(mean, latest_only=True).collect().row(0, named=True)
+    assert last_row(twice) == pytest.approx(once)
+    single = last_row([earlier, (day, 12.0, 90.0)])
+    assert abs(single["insulin_level_uiu_ml"] - 9) < abs(once["insulin_level_uiu_ml"] - 9)
     assert trends(frame(twice)).collect()["n_pairs"].to_list() == [1, 2]
 
 

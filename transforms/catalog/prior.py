@@ -35,6 +35,10 @@ class Noise:
     ``correlation`` is that of the two within one draw. ``scales``: how noisy people are, pairs of
     a factor on ``insulin_sd`` and the share of people. ``contaminations``: how a draw may be bad.
     Without these two the model is the plain one: everybody alike, every draw good.
+    ``within_visit``: the share of the variance that repeats in one visit average out; the rest
+    is the day's (judgement: insulin comes in pulses of minutes, but days differ as well).
+    ``ill_spread``: how many times the variance of a draw is larger in acute illness (judgement:
+    illness shifts insulin either way; such a draw counts for a quarter).
     """
 
     insulin_sd: float
@@ -44,6 +48,8 @@ class Noise:
     reviewed: date
     scales: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
     contaminations: tuple[Contamination, ...] = ()
+    within_visit: float = 0.5
+    ill_spread: float = 4.0
 
 
 @dataclass(frozen=True, slots=True)
