@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -256,6 +257,46 @@ def alerts_show(number: str, home: str | None, as_json: bool) -> None:
     with _warehouse(_home(home)) as con:
         found = explanation(con, patient_of(con, number))
     click.echo(found.as_json() if as_json else as_text(found))
+
+
+@cli.command()
+@click.option("--people", type=click.IntRange(100), default=5000, show_default=True)
+@click.option("--seed", default=1001, show_default=True, help="Another seed, other people.")
+@click.option("--world", multiple=True, default=("base",), help="A simulated world, or all.")
+@click.option("--draws", type=click.IntRange(2, 10), help="Visits of each person.")
+@click.option("--every", type=float, help="Years between visits, about.")
+@click.option("--prevalence", type=float, help="Share who climb unseen, such as 0.05.")
+@click.option("--insulin-cv", type=float, help="Of biology and assay together, such as 0.25.")
+@click.option("--repeat", type=click.IntRange(1, 5), help="Draws at each visit.")
+@click.option("--with-oracle", is_flag=True, help="The best possible as well; takes minutes.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page too.")
+@shared
+def validate(
+    home: str | None,  # noqa: ARG001 every command takes one; this needs none
+    people: int,
+    seed: int,
+    world: tuple[str, ...],
+    with_oracle: bool,
+    html: Path | None,
+    as_json: bool,
+    **wishes: Any,  # noqa: ANN401 the fields of Wishes, by click's types
+) -> None:
+    """Try the model and simpler rules on simulated people whose truth is known."""
+    from flows.validate import show
+    from transforms.synthetic.worlds import Wishes
+
+    show(world, Wishes(**wishes), people, seed, html, with_oracle=with_oracle, as_json=as_json)
+
+
+@cli.command()
+@shared
+def model(home: str | None, as_json: bool) -> None:
+    """Show the trend model in force, where it is from, and how its forecasts fare."""
+    from flows.models import in_force
+
+    with _warehouse(_home(home)) as con:
+        found, text = in_force(con)
+    _tell(found, as_json, text)
 
 
 @cli.command()

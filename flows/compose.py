@@ -23,6 +23,11 @@ from transforms.catalog.rule import COHORTS, RULE
 from warehouse.store import frame
 
 Row = dict[str, Any]
+_MODEL = (
+    "SELECT m.model_version, m.in_force_from, m.people, c.n, c.coverage_90_pct FROM store.model m "
+    "LEFT JOIN store.prediction_check c ON c.analyte = 'insulin' AND c.grouped_by = 'all' "
+    "ORDER BY m.in_force_from DESC LIMIT 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +42,43 @@ class Account:
     silent: list[str]
     warnings: int
     evaluated: int
+    checked: Row
+    model: Row
 
     @property
     def not_evaluated(self) -> int:
         """Patients that keep what was found before, since nothing of theirs came or changed."""
         return sum(self.statuses.values()) - self.evaluated
+
+    @property
+    def list_said(self) -> str:
+        """Tonight's list against chance, and whether it is held back."""
+        c = self.checked
+        if c["is_held"]:
+            return (
+                f"The list of {c['n_listed']} marked people does not agree with chance: "
+                f"{c['held_because']}. Unless `hold = false` stands under [model] in "
+                "undertow.toml, nobody is told of new marks; `undertow model` shows more."
+            )
+        said = f"Marked with tier A or B: {c['n_listed']} of {c['n_evaluated']} evaluated"
+        if not c["n_listed"]:
+            return f"{said}."
+        return (
+            f"{said}; {c['false_claimed']:.0%} of them falsely by the model, "
+            f"{c['false_shuffled']:.0%} by shuffled draws."
+        )
+
+    @property
+    def model_said(self) -> str:
+        """The newest model, and how the newest draws lay in their forecasts."""
+        m = self.model
+        said = f"Trend model {m['model_version']}, from {m['people']:,} people"
+        if not m["n"]:
+            return f"{said}."
+        return (
+            f"{said}; {m['coverage_90_pct']:.0f} % of {m['n']:,} newest insulin values lay in "
+            "their 90 % forecast."
+        )
 
 
 def compose(night: Night) -> Counts:
@@ -49,11 +86,14 @@ def compose(night: Night) -> Counts:
     members = _members(night)
     changed = night.counts["transform"]["patients changed"]
     account = account_of(night.db, night.as_of, night.verdicts, changed)
+    is_held = bool(account.checked["is_held"]) and night.settings.model.hold
+    opened = mails = 0
     with night.ledger.transaction():
-        opened = sum(_open(night, member) for member in members)
-        mails = sum(_digest(night, who, account) for who in night.settings.mail.care_team)
+        if not is_held:
+            opened = sum(_open(night, member) for member in members)
+            mails = sum(_digest(night, who, account) for who in night.settings.mail.care_team)
         mails += sum(_heartbeat(night, who, account) for who in night.settings.mail.operators)
-    return {"members": len(members), "opened": opened, "mails": mails}
+    return {"members": len(members), "opened": opened, "mails": mails, "held": int(is_held)}
 
 
 def account_of(
@@ -89,6 +129,8 @@ def account_of(
         silent=_silent(con, as_of),
         warnings=sum(1 for verdict in verdicts if not verdict[-1]),
         evaluated=evaluated,
+        checked=frame(con, "SELECT * FROM store.list_check").to_dicts()[0],
+        model=frame(con, _MODEL).to_dicts()[0],
     )
 
 
@@ -107,6 +149,8 @@ def _members(night: Night) -> list[Row]:
     return frame(
         night.db,
         "SELECT c.cohort AS rule, c.patient_id, c.entered_on, s.tier, s.status, s.reason, "
+        "(SELECT max(left_on) FROM store.cohort e WHERE e.cohort = c.cohort "
+        "AND e.patient_id = c.patient_id) AS last_left_on, "
         "t.* EXCLUDE (patient_id) FROM store.cohort c "
         "JOIN store.patient_status s USING (patient_id) "
         "JOIN store.trend t USING (patient_id) WHERE c.left_on IS NULL "
@@ -116,6 +160,14 @@ def _members(night: Night) -> list[Row]:
 
 
 def _open(night: Night, member: Row) -> int:
+    """Open an alert, unless one of this stay is open: a correction or a refit may move the draw
+    with which the stay began, but nobody left and came again."""
+    stay = night.ledger.rows(
+        "SELECT 1 FROM alert WHERE patient_id = ? AND rule = ? AND episode >= ?",
+        [member["patient_id"], member["rule"], str(member["last_left_on"] or "")],
+    )
+    if stay:
+        return 0
     key = f"{member['patient_id']}|{member['rule']}|{member['entered_on']}"
     seal = hmac.new(night.ledger.secret(), key.encode(), hashlib.sha256).digest()
     member["alert_id"] = base64.b32encode(seal)[:8].decode()

@@ -7,24 +7,34 @@ tonight's date (status, cohorts, attrition) is one cheap pass over everyone.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
 import duckdb
 import polars as pl
 
+from transforms import frozen
+from transforms.catalog.prior import Noise, Prior
 from transforms.catalog.rule import RULE
 from transforms.catalog.tables import DERIVED, HISTORY
 from transforms.cgm import cgm_days
+from transforms.checks import list_check, prediction_checks
 from transforms.cohorts import attrition, cohorts
 from transforms.exclusions import barred_days, excluded_spans
+from transforms.frozen import FrozenModel
 from transforms.indices import index_values
 from transforms.pairs import fasting_pairs
 from transforms.persons import aliases, persons
 from transforms.statuses import at_draws, statuses
-from transforms.trends import doubts, latest, trends, without_each
+from transforms.trends import doubts, forecasts, latest, shuffled, trends, without_each
 from transforms.wearables import wearable_days
 from warehouse.store import frame, replace, replace_frame
 
+Models = Sequence[FrozenModel]
+Judge = Callable[[pl.LazyFrame, Noise, Prior], pl.LazyFrame]
+
+SHARD = 25_000
+"""Patients computed at a time: bounds memory."""
 _LIVE = (
     "superseded_at IS NULL AND status NOT IN "
     "('cancelled', 'deleted', 'wrong_patient', 'entered_in_error')"
@@ -32,16 +42,74 @@ _LIVE = (
 _AFFECTED = "patient_id IN (SELECT patient_id FROM affected)"
 
 
-def compute(con: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, int]:
-    """Recompute all derived tables; return the rows written per table."""
-    _persons(con)
-    counts = {"patients changed": _affected(con)}
-    if counts["patients changed"]:
-        counts |= _per_patient(con)
-    counts |= _tonight(con, as_of)
-    con.execute("DROP TABLE affected")
-    con.execute("DROP TABLE old_alias")
+def compute(con: duckdb.DuckDBPyConnection, as_of: date, models: Models) -> dict[str, int]:
+    """Recompute all derived tables; return the rows written per table.
+
+    ``models``: every trend model in force by ``as_of``, the shipped one first.
+    """
+    counts = {"patients changed": _count(con)}
+    for _ in _shards(con):
+        for name, rows in _per_patient(con, models).items():
+            counts[name] = counts.get(name, 0) + rows
+    counts |= _tonight(con, as_of, models)
+    for name in ("affected", "changed", "old_alias"):
+        con.execute(f"DROP TABLE {name}")
     return counts
+
+
+def prepare(con: duckdb.DuckDBPyConnection) -> int:
+    """Persons and merges, and who has to be computed anew; returns how many."""
+    _persons(con)
+    _changed(con)
+    return _count(con)
+
+
+def refitted(con: duckdb.DuckDBPyConnection, night: date, models: Models) -> FrozenModel | None:
+    """A model of this clinic's own draws as they stand tonight; None where people are too few.
+
+    Whoever has a draw that became known tonight is computed anew, by that model.
+    """
+    con.execute("CREATE OR REPLACE TEMP TABLE draws AS SELECT * FROM store.fasting_pair LIMIT 0")
+    for _ in _shards(con):
+        columns = ", ".join(f'"{c}"' for c in DERIVED["fasting_pair"].columns[:-2])
+        pairs = _pairs(con, models).collect()  # noqa: F841 DuckDB finds the frame by its name
+        con.execute(f"INSERT INTO draws ({columns}) SELECT {columns} FROM pairs")
+    usable = (
+        "SELECT patient_id, drawn_on, insulin_uiu_ml, glucose_mg_dl, lab, assay, known_on FROM "
+        "(FROM draws UNION ALL BY NAME FROM store.fasting_pair WHERE patient_id NOT IN "
+        "(SELECT patient_id FROM changed)) WHERE (used OR reason = 'other assay') "
+        "AND insulin_comparator IS NULL"
+    )
+    people = frame(
+        con,
+        f"SELECT patient_id FROM ({usable}) GROUP BY patient_id HAVING count(*) >= "
+        f"{frozen.FEWEST_PAIRS} ORDER BY md5(patient_id), patient_id",
+    )
+    if people.height < frozen.FEWEST_PEOPLE:
+        return None
+    con.execute(
+        f"INSERT INTO changed SELECT DISTINCT patient_id FROM ({usable}) WHERE known_on = ? "
+        "AND patient_id NOT IN (SELECT patient_id FROM changed)",
+        [night],
+    )
+    draws = frame(con, f"SELECT * EXCLUDE (known_on) FROM ({usable}) ORDER BY patient_id, drawn_on")
+    return frozen.refitted(draws, people.head(frozen.MOST_PEOPLE), night)
+
+
+def _shards(con: duckdb.DuckDBPyConnection) -> Iterator[int]:
+    """Make ``affected`` one part of ``changed`` after the other."""
+    for first in range(0, _count(con, "changed"), SHARD):
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE affected AS SELECT patient_id FROM changed "
+            f"ORDER BY patient_id LIMIT {SHARD} OFFSET {first}"
+        )
+        yield first
+
+
+def _count(con: duckdb.DuckDBPyConnection, table: str = "") -> int:
+    rows = table or "store.person SEMI JOIN changed USING (patient_id)"
+    found = con.execute(f"SELECT count(*) FROM {rows}").fetchone()
+    return int(found[0]) if found else 0
 
 
 def _write(con: duckdb.DuckDBPyConnection, name: str, rows: pl.LazyFrame | pl.DataFrame) -> int:
@@ -69,8 +137,8 @@ def _persons(con: duckdb.DuckDBPyConnection) -> None:
     _write(con, "person", everyone.sort("patient_id"))
 
 
-def _affected(con: duckdb.DuckDBPyConnection) -> int:
-    """Make ``affected``: survivors whose data came, changed or moved tonight."""
+def _changed(con: duckdb.DuckDBPyConnection) -> None:
+    """Make ``changed``: survivors whose data came, changed or moved tonight."""
     staged = " UNION ".join(f"SELECT patient_id FROM staging.{name}" for name in HISTORY)
     moved = (
         "SELECT unnest([patient_id, o.survivor_id, n.survivor_id]) FROM old_alias o "
@@ -78,13 +146,11 @@ def _affected(con: duckdb.DuckDBPyConnection) -> int:
         "WHERE o.survivor_id IS DISTINCT FROM n.survivor_id"
     )
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE affected AS SELECT DISTINCT patient_id FROM ("
+        "CREATE OR REPLACE TEMP TABLE changed AS SELECT DISTINCT patient_id FROM ("
         f"SELECT unnest([patient_id, survivor_id]) AS patient_id FROM ({staged} UNION {moved} "
         "UNION SELECT patient_id FROM staging.displaced) s "
         "LEFT JOIN store.patient_alias USING (patient_id)) WHERE patient_id IS NOT NULL"
     )
-    count = con.execute(f"SELECT count(*) FROM store.person WHERE {_AFFECTED}").fetchone()
-    return int(count[0]) if count else 0
 
 
 def _standing(con: duckdb.DuckDBPyConnection, table: str, columns: str, where: str) -> pl.LazyFrame:
@@ -102,39 +168,68 @@ def _spans(con: duckdb.DuckDBPyConnection, table: str) -> pl.LazyFrame:
     return _standing(con, table, f'{columns}, "class"' if table == "medication" else columns, _LIVE)
 
 
-def _per_patient(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+def _results(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
     analytes = (
         "'insulin', 'glucose', 'fasting_status', 'fasting_duration', 'haemolysis_index', "
         "'triglyceride', 'hdl', 'steps', 'sleep_duration', 'resting_heart_rate', 'weight'"
     )
-    results = _standing(
+    return _standing(
         con,
         "observation",
         "analyte, observed_at, observed_on, observed_precision, value, comparator, fasting, lab, "
-        "assay, absent_reason, comment",
+        "assay, absent_reason, comment, known_at",
         f"{_LIVE} AND analyte IN ({analytes})",
     )
-    pairs = fasting_pairs(results, barred_days(_spans(con, "condition"), _spans(con, "medication")))
-    pairs = pairs.collect().lazy()
-    used = pairs.filter("used")
-    series = trends(used).collect().lazy()
-    doubted = pairs.join(doubts(used), on=["patient_id", "drawn_on"], how="left")
+
+
+def _pairs(con: duckdb.DuckDBPyConnection, models: Models) -> pl.LazyFrame:
+    bars = barred_days(_spans(con, "condition"), _spans(con, "medication"))
+    return fasting_pairs(_results(con), bars, models)
+
+
+def _per_patient(con: duckdb.DuckDBPyConnection, models: Models) -> dict[str, int]:
+    pairs = _pairs(con, models).collect().lazy()
+    used = frozen.levelled(pairs.filter("used")).collect().lazy()
+    series = _judged(used, models, trends)
+    doubted = pairs.join(_judged(used, models, doubts), on=["patient_id", "drawn_on"], how="left")
+    results = _results(con)
     return {
         "fasting_pair": _write(con, "fasting_pair", doubted.sort("patient_id", "drawn_on")),
         "trend_at_draw": _write(con, "trend_at_draw", series),
-        "trend": _write(con, "trend", _with_weakest(latest(series), used)),
-        "index_value": _write(con, "index_value", index_values(used, _lipids(results))),
+        "trend": _write(con, "trend", _newest(series, used, models)),
+        "index_value": _write(con, "index_value", index_values(_exact(pairs), _lipids(results))),
         "wearable_day": _write(con, "wearable_day", wearable_days(results)),
         "cgm_day": _cgm(con),
     }
 
 
-def _with_weakest(newest: pl.LazyFrame, used: pl.LazyFrame) -> pl.LazyFrame:
-    """Adds ``p_without_one`` where a flag is near enough for it to matter."""
+def _judged(used: pl.LazyFrame, models: Models, judge: Judge) -> pl.LazyFrame:
+    """What ``judge`` makes of every patient's draws, each by the patient's own model."""
+    names = used.select(pl.col("model_version").unique()).collect()["model_version"]
+    concerned = [model for model in models if model.version in names] or models[:1]
+    parts = [
+        judge(used.filter(model_version=model.version), model.noise, model.prior)
+        for model in concerned
+    ]
+    return pl.concat(parts).sort("patient_id", maintain_order=True).collect().lazy()
+
+
+def _exact(pairs: pl.LazyFrame) -> pl.LazyFrame:
+    return pairs.filter("used", pl.col("insulin_comparator").is_null())
+
+
+def _newest(series: pl.LazyFrame, used: pl.LazyFrame, models: Models) -> pl.LazyFrame:
+    """Each patient's newest trend with what was checked about it."""
+    newest = latest(series)
     near = newest.filter(pl.col("p_climbing_unseen") >= RULE.tier_b_p).select("patient_id")
-    dropped = without_each(used.join(near, on="patient_id", how="semi"))
+    dropped = _judged(used.join(near, on="patient_id", how="semi"), models, without_each)
     weakest = dropped.group_by("patient_id").agg(p_without_one=pl.col("p_climbing_unseen").min())
-    return newest.join(weakest, on="patient_id", how="left")
+    version = used.select("patient_id", "model_version").unique()
+    for facts in (
+        weakest, _judged(used, models, forecasts), _judged(used, models, shuffled), version
+    ):  # fmt: skip
+        newest = newest.join(facts, on="patient_id", how="left", maintain_order="left")
+    return newest
 
 
 def _lipids(results: pl.LazyFrame) -> pl.LazyFrame:
@@ -170,7 +265,7 @@ def findings(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
     return at_draws(series.lazy(), pairs.lazy())
 
 
-def _tonight(con: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, int]:
+def _tonight(con: duckdb.DuckDBPyConnection, as_of: date, models: Models) -> dict[str, int]:
     con.execute("CREATE OR REPLACE TEMP TABLE affected AS SELECT patient_id FROM store.person")
     excluded = excluded_spans(_spans(con, "condition"), _spans(con, "medication"))
     excluded = excluded.collect().lazy()
@@ -191,7 +286,30 @@ def _tonight(con: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, int]:
         "cohort_attrition": _write(con, "cohort_attrition", attrition(status)),
     }
     replace(con, DERIVED["tonight"], "true", f"SELECT DATE '{as_of}' AS as_of")
-    return counts
+    return counts | _checks(con) | _models(con, models)
+
+
+def _checks(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Forecasts against what came, and tonight's list against chance."""
+    newest = frame(
+        con,
+        "SELECT t.patient_id, n_pairs, pit_insulin, pit_glucose, p_climbing_unseen, p_shuffled, "
+        "p.lab, p.platform, s.status NOT IN ('excluded', 'unresolved') AS is_evaluated, "
+        "coalesce(s.tier IN ('A', 'B'), false) AS is_listed FROM store.trend t "
+        "JOIN store.fasting_pair p ON p.patient_id = t.patient_id AND p.drawn_on = t.last_on "
+        "JOIN store.patient_status s ON s.patient_id = t.patient_id ORDER BY t.patient_id",
+    )
+    return {
+        "prediction_check": _write(con, "prediction_check", prediction_checks(newest.lazy())),
+        "list_check": _write(con, "list_check", list_check(newest.filter("is_evaluated"))),
+    }
+
+
+def _models(con: duckdb.DuckDBPyConnection, models: Models) -> dict[str, int]:
+    return {
+        "model": _write(con, "model", frozen.models_frame(models)),
+        "platform": _write(con, "platform", frozen.platforms_frame(models)),
+    }
 
 
 def _draw_facts(draws: pl.LazyFrame) -> pl.LazyFrame:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from itertools import pairwise
+from math import exp
 from typing import Any
 
 import duckdb
 import numpy as np
 import polars as pl
 
+from transforms.catalog.next_tests import next_tests
 from transforms.catalog.rule import RULE, STATUSES
+from transforms.frozen import FrozenModel, decoded, levelled
 from transforms.trends import with_next
 from warehouse.store import frame
 
@@ -47,8 +51,10 @@ class Explanation:
     trend: dict[str, Any] | None
     evidence: dict[str, Any]
     draws: list[dict[str, Any]]
+    platform_changes: list[str]
     what_would_change_it: list[str]
     missing: list[str]
+    next_tests: list[str]
     limits: tuple[str, ...] = LIMITS
 
     def as_json(self) -> str:
@@ -71,9 +77,8 @@ def explanation(con: duckdb.DuckDBPyConnection, patient_id: str) -> Explanation:
     if not found:
         raise UnknownPatientError("no such patient in the published warehouse")
     status = found[0]
-    trend = frame(
-        con, "SELECT * FROM trend WHERE patient_id = ?", [status["patient_id"]]
-    ).to_dicts()
+    trends = frame(con, "SELECT * FROM trend WHERE patient_id = ?", [status["patient_id"]])
+    trend = next(trends.iter_rows(named=True), None)
     draws = _draws(con, status["patient_id"])
     evidence = json.loads(status["evidence"])
     return Explanation(
@@ -84,19 +89,53 @@ def explanation(con: duckdb.DuckDBPyConnection, patient_id: str) -> Explanation:
         reason=status["reason"],
         tier=status["tier"],
         rule_version=status["rule_version"],
-        trend=trend[0] if trend else None,
+        trend=trend,
         evidence=evidence,
         draws=draws.to_dicts(),
-        what_would_change_it=_changes(draws, trend[0] if trend else None, status),
+        platform_changes=_platform_changes(draws.filter("used").to_dicts()),
+        what_would_change_it=_changes(con, draws, trend, status),
         missing=evidence.get("missing") or [],
+        next_tests=_next_tests(draws, trend, status),
     )
+
+
+def _next_tests(
+    draws: pl.DataFrame, trend: dict[str, Any] | None, status: dict[str, Any]
+) -> list[str]:
+    if status["status"] == "excluded":
+        return []
+    doubtful = draws.filter("used", pl.col("p_bad") >= DOUBTFUL)
+    n_pairs = trend["n_pairs"] if trend else 0
+    return next_tests({**status, "n_pairs": n_pairs, "doubts": doubtful["likely"].to_list()})
+
+
+def _platform_changes(used: list[dict[str, Any]]) -> list[str]:
+    """Where the series passes from one laboratory or assay to another, and what was done."""
+    changes = []
+    for before, after in pairwise(used):
+        here, there = _platform(before), _platform(after)
+        step = after["platform_effect"] - before["platform_effect"]
+        if here != there or step:
+            known = f"reads {np.expm1(step):+.0%} for insulin, which is taken off"
+            done = known if step else "no difference is taken off"
+            changes.append(f"{after['drawn_on']}: from {here} to {there}; {done}")
+    return changes
+
+
+def _platform(draw: dict[str, Any]) -> str:
+    return ", ".join(filter(None, (draw["lab"], draw["assay"]))) or "assay not stated"
+
+
+def _model(con: duckdb.DuckDBPyConnection, version: str) -> FrozenModel:
+    found = frame(con, "SELECT content FROM model WHERE model_version = ?", [version])
+    return decoded(found["content"][0])
 
 
 def _draws(con: duckdb.DuckDBPyConnection, patient_id: str) -> pl.DataFrame:
     return frame(
         con,
         "SELECT p.drawn_on, p.insulin_uiu_ml, p.glucose_mg_dl, p.lab, p.assay, p.used, p.reason, "
-        "p.p_bad, p.likely, "
+        "p.p_bad, p.likely, p.insulin_comparator, p.repeats, p.is_ill, p.platform_effect, "
         "(SELECT string_agg(place, '; ' ORDER BY place) FROM (SELECT f.source || '/' || f.file "
         "|| ' line ' || string_agg(DISTINCT o.line::VARCHAR, ', ' ORDER BY o.line::VARCHAR) "
         "AS place FROM observation o "
@@ -109,17 +148,23 @@ def _draws(con: duckdb.DuckDBPyConnection, patient_id: str) -> pl.DataFrame:
 
 
 def _changes(
-    draws: pl.DataFrame, trend: dict[str, Any] | None, status: dict[str, Any]
+    con: duckdb.DuckDBPyConnection,
+    draws: pl.DataFrame,
+    trend: dict[str, Any] | None,
+    status: dict[str, Any],
 ) -> list[str]:
     """What the next draw would have to be for another outcome, glucose as it is now."""
     if status["status"] == "excluded":
         return ["The rule applies again when the ground for exclusion is gone."]
     if trend is None or trend["n_pairs"] < RULE.min_pairs - 1:
         return [f"{RULE.min_pairs} usable fasting pairs over {RULE.min_span_days} days."]
-    used = draws.filter("used").with_columns(patient_id=pl.lit("p"))
+    used = levelled(draws.lazy().filter("used").with_columns(patient_id=pl.lit("p"))).collect()
+    model, effect = _model(con, trend["model_version"]), draws.filter("used")["platform_effect"][-1]
     on = max(trend["last_on"] + timedelta(days=NEXT_DRAW_DAYS), status["as_of"] + SOON)
     insulin = np.geomspace(1.0, 120.0, 400)
-    p = with_next(used, on, insulin, trend["glucose_level_mg_dl"])
+    p = with_next(
+        used, on, insulin * exp(-effect), trend["glucose_level_mg_dl"], model.noise, model.prior
+    )
     when = f"A fasting draw on {on} with glucose {trend['glucose_level_mg_dl']:.0f} mg/dL"
     return [f"{when} and insulin {text}" for text in _crossings(insulin, p)]
 
@@ -173,14 +218,18 @@ def as_text(found: Explanation) -> str:
         "  Draws",
         *(_draw_line(draw) for draw in found.draws),
         *([] if found.draws else ["    none"]),
-        "",
-        "  What would change it",
-        *(f"    {text}" for text in found.what_would_change_it),
+        *_listed("Platform changes within the draws used", found.platform_changes),
+        *_listed("What would change it", found.what_would_change_it),
+        *_listed("Next best tests", found.next_tests),
         "",
         f"  Missing to say more: {', '.join(found.missing) or 'nothing that the rule asks for'}",
         *(f"  {text}" for text in found.limits),
     ]
     return "\n".join(lines)
+
+
+def _listed(title: str, items: list[str]) -> list[str]:
+    return ["", f"  {title}", *(f"    {text}" for text in items)] if items else []
 
 
 def _trend_lines(found: Explanation) -> list[str]:
@@ -200,22 +249,25 @@ def _trend_lines(found: Explanation) -> list[str]:
         f"{trend['glucose_slope_low']:+.1f} to {trend['glucose_slope_high']:+.1f})",
         f"  probability: climbing unseen {trend['p_climbing_unseen']:.2f}, insulin climbing "
         f"{trend['p_insulin_climbing']:.2f}, glucose fine {trend['p_glucose_fine']:.2f}, "
-        f"insulin high {trend['p_insulin_high']:.2f}",
+        f"insulin high {trend['p_insulin_high']:.2f}; by trend model {trend['model_version']}",
     ]
 
 
 def _use(draw: dict[str, Any]) -> str:
     if not draw["used"]:
         return f"not used: {draw['reason']}"
+    ill = ", counts for less: ill" if draw["is_ill"] else ""
     is_doubtful = draw["p_bad"] is not None and draw["p_bad"] >= DOUBTFUL
-    return f"used, but {draw['p_bad']:.0%} likely {draw['likely']}" if is_doubtful else "used"
+    doubt = f", but {draw['p_bad']:.0%} likely {draw['likely']}" if is_doubtful else ""
+    return f"used{doubt}{ill}"
 
 
 def _draw_line(draw: dict[str, Any]) -> str:
-    insulin = "     -" if draw["insulin_uiu_ml"] is None else f"{draw['insulin_uiu_ml']:6.1f}"
+    value = f"{draw['insulin_comparator'] or ''}{draw['insulin_uiu_ml'] or 0:.1f}"
+    insulin = "     -" if draw["insulin_uiu_ml"] is None else f"{value:>6}"
     glucose = "   -" if draw["glucose_mg_dl"] is None else f"{draw['glucose_mg_dl']:4.0f}"
     use = _use(draw)
-    platform = draw["assay"] or draw["lab"] or "assay not stated"
+    platform = _platform(draw)
     return (
         f"    {draw['drawn_on']}  insulin {insulin}  glucose {glucose}  {use:<30} "
         f"{platform}; {draw['lines'] or ''}"

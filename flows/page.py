@@ -34,6 +34,10 @@ def _facts(night: Night, con: duckdb.DuckDBPyConnection) -> dict[str, object]:
         "any_value(what_to_do) AS sentence FROM (SELECT source, unnest(reasons) AS reason, "
         "what_to_do FROM quarantine WHERE state = 'waiting') GROUP BY ALL ORDER BY n DESC, 1, 2"
     )
+    forecasts = (
+        "SELECT * FROM prediction_check WHERE grouped_by <> 'lab' OR n >= 20 "
+        "ORDER BY analyte DESC, grouped_by, n DESC"
+    )
     steps = night.ledger.rows("SELECT * FROM step WHERE run_id = ? ORDER BY rowid", [night.run_id])
     return {
         "account": account_of(con, night.as_of, night.verdicts, changed),
@@ -43,6 +47,7 @@ def _facts(night: Night, con: duckdb.DuckDBPyConnection) -> dict[str, object]:
         "statuses": STATUSES,
         "attrition": frame(con, attrition).to_dicts(),
         "quarantine": frame(con, reasons).to_dicts(),
+        "forecasts": frame(con, forecasts).to_dicts(),
         "verdicts": night.verdicts,
         "steps": [{**dict(row), "counts": json.loads(row["counts"])} for row in steps],
     }

@@ -115,6 +115,14 @@ class Limits(_Part):
     threads: int = Field(default=0, ge=0)
 
 
+class Model(_Part):
+    """The trend model: nights between refits (0: never), and whether a list that does not agree
+    with chance is held back."""
+
+    refit_days: int = Field(default=7, ge=0)
+    hold: bool = True
+
+
 class Publish(_Part):
     """How many published versions are kept."""
 
@@ -134,6 +142,7 @@ class Settings(BaseSettings):
     mail: Mail = Mail()
     schedule: Schedule = Schedule()
     limits: Limits = Limits()
+    model: Model = Model()
     publish: Publish = Publish()
 
     @classmethod
@@ -286,6 +295,10 @@ TEMPLATE = """\
 [limits]
 # unpacked_bytes = 20000000000
 # memory = "6GB"
+
+[model]
+# refit_days = 7                   # nights between refits to the clinic's own draws; 0: never
+# hold = true                      # hold back a list that does not agree with chance
 
 [publish]
 # keep = 14                        # published nights kept

@@ -10,8 +10,9 @@ from pathlib import Path
 import duckdb
 
 from flows import compose, landing, page
-from flows.compute import compute
+from flows.compute import compute, prepare
 from flows.intake import quote, read_files
+from flows.modelling import models
 from flows.night import Counts, Night, NightFailedError, Step
 from flows.outbox import deliver
 from transforms.catalog.reasons import REASONS
@@ -94,8 +95,9 @@ def merge(night: Night) -> Counts:
 
 
 def transform(night: Night) -> Counts:
-    """Recompute what follows from what came."""
-    return compute(night.db, night.as_of)
+    """Recompute what follows from what came, by the trend models in force."""
+    changed = prepare(night.db)
+    return compute(night.db, night.as_of, models(night, may_fit=changed > 0))
 
 
 def check(night: Night) -> Counts:

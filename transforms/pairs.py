@@ -8,10 +8,13 @@ instant: fasting is a property of the draw, not of the tube.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from transforms.catalog import words
 from transforms.conform import FASTING_HOURS
+from transforms.frozen import SHIPPED, FrozenModel, bridged, in_force
 
 SAME_DRAW_MINUTES = 60
 """Insulin and glucose further apart than this are not one draw (judgement)."""
@@ -29,7 +32,7 @@ REASONS: dict[str, str] = {
     "haemolysed": "The sample was haemolysed, which destroys insulin.",
     "not fasting": "The draw is known not to be fasting.",
     "fasting unknown": "Nothing says that the draw was fasting.",
-    "censored": "A value is only known to lie beyond a limit.",
+    "censored": "Glucose, or insulin of every draw, is only known to lie beyond a limit.",
     "not one draw": "Insulin and glucose were taken more than an hour apart.",
     "copied": "Both values are those of the draw before, to the last digit.",
     "other assay": "Measured on another platform than the series that is used.",
@@ -37,34 +40,62 @@ REASONS: dict[str, str] = {
 """Reason -> sentence; a draw under a drug or condition has ``during <exclusion>`` instead."""
 
 
-def fasting_pairs(observations: pl.LazyFrame, barred: pl.LazyFrame) -> pl.LazyFrame:
+def fasting_pairs(
+    observations: pl.LazyFrame,
+    barred: pl.LazyFrame,
+    models: Sequence[FrozenModel] = (SHIPPED,),
+) -> pl.LazyFrame:
     """One row per patient and day with a value of insulin or glucose.
 
     Args:
         observations: standing results: ``patient_id``, ``analyte``, ``observed_at``,
             ``observed_on``, ``observed_precision``, ``value``, ``comparator``, ``fasting``,
-            ``lab``, ``assay``, ``absent_reason``, ``comment``.
+            ``lab``, ``assay``, ``absent_reason``, ``comment``, ``known_at``.
         barred: days on which draws are not used: ``patient_id``, ``name``, ``from_on``,
             ``to_on`` (null: open), see :func:`transforms.exclusions.barred_days`.
+        models: the trend models that were ever in force, see :mod:`transforms.frozen`.
 
     Returns:
-        ``patient_id``, ``drawn_on``, ``insulin_uiu_ml``, ``glucose_mg_dl``, ``lab``, ``assay``,
-        ``used``, ``reason`` (null when used), sorted.
+        ``patient_id``, ``drawn_on``, ``insulin_uiu_ml``, ``insulin_comparator`` (where insulin is
+        only known to lie beyond that value), ``repeats`` (draws of that visit that are averaged),
+        ``is_ill`` (a comment says so: the draw counts for less), ``glucose_mg_dl``, ``lab`` and
+        ``assay`` (of insulin, where there is any), ``known_on`` (the night the newest of its
+        results became known), ``model_version`` (of the patient), ``platform`` and
+        ``platform_effect`` (:func:`transforms.frozen.bridged`), ``used``, ``reason`` (null when
+        used), sorted.
     """
-    days = _with_bars(_days(observations), barred)
-    judged = days.with_columns(reason=_own_reason())
+    judged = _with_bars(_days(observations), barred).with_columns(reason=_own_reason())
+    usable = _with_model(_some_exact(_without_copies(judged)), models)
     return (
-        _one_platform(_without_copies(judged))
+        _one_platform(bridged(usable, models))
         .select(
             *DRAW,
             "insulin_uiu_ml",
+            "insulin_comparator",
+            "repeats",
+            "is_ill",
             "glucose_mg_dl",
             "lab",
             "assay",
+            "known_on",
+            "model_version",
+            "platform",
+            "platform_effect",
             used=pl.col("reason").is_null(),
             reason="reason",
         )
         .sort(DRAW)
+    )
+
+
+def _with_model(days: pl.LazyFrame, models: Sequence[FrozenModel]) -> pl.LazyFrame:
+    """Adds ``model_version``: in force when the newest usable draw of the patient became known."""
+    usable = pl.col("known_on").filter(pl.col("reason").is_null()).max()
+    newest = pl.coalesce(usable, pl.col("known_on").max()).over("patient_id")
+    return (
+        days.with_columns(newest=newest)
+        .sort("newest")
+        .join_asof(in_force(models), left_on="newest", right_on="in_force_from")
     )
 
 
@@ -85,8 +116,12 @@ def _days(observations: pl.LazyFrame) -> pl.LazyFrame:
         .with_columns(
             insulin_uiu_ml="value",
             glucose_mg_dl="value_glucose",
-            lab=pl.coalesce("lab", "lab_glucose"),
-            platform=pl.coalesce("assay", "lab").fill_null(""),
+            insulin_comparator="bound",
+            is_ill=(pl.col("is_ill") | pl.col("is_ill_glucose")).fill_null(value=False),
+            lab=pl.when(pl.col("value").is_null())
+            .then(pl.coalesce("lab", "lab_glucose"))
+            .otherwise("lab"),
+            known_on=pl.max_horizontal("known_on", "known_on_glucose"),
         )
     )
 
@@ -112,24 +147,29 @@ def _best(stated: pl.LazyFrame, analyte: str) -> pl.LazyFrame:
     rows = stated.filter(pl.col("analyte") == analyte).with_columns(
         rank=rank,
         is_haemolysed=words.is_haemolysed(word),
-        value=pl.when(pl.col("value") > 0).then("value"),
+        is_ill=words.is_ill(pl.col("comment")),
+        value=pl.when((pl.col("value") > 0) & pl.col("value").is_finite()).then("value"),
     )
     best = rows.filter(pl.col("rank") == pl.col("rank").min().over("patient_id", "observed_on"))
     timed = pl.when(pl.col("observed_precision") == "time").then("observed_at")
     known, sound = pl.col("value").is_not_null(), ~pl.col("is_haemolysed")
     has_sound = (known & sound).any()
     fit = known & (sound | ~has_sound)
-    exact = pl.col("value").filter(fit & pl.col("comparator").is_null())
+    is_exact = fit & pl.col("comparator").is_null()
+    exact, bound = pl.col("value").filter(is_exact), pl.col("comparator").filter(fit)
     return best.group_by("patient_id", drawn_on="observed_on").agg(
         value=pl.when(exact.n_unique() == 1)
         .then(exact.first())
         .when(exact.count() > 0)
         .then(exact.sort().log().mean().exp().round_sig_figs(10))
         .otherwise(pl.col("value").filter(fit).max()),
-        is_exact=exact.count() > 0,
+        bound=pl.when(exact.count() == 0).then(bound.sort_by(pl.col("value").filter(fit)).last()),
+        repeats=timed.filter(is_exact).n_unique(),
         fasting=pl.col("fasting").first(),
         is_haemolysed=pl.col("is_haemolysed").any() & ~has_sound,
+        is_ill=pl.col("is_ill").any(),
         at=timed.min(),
+        known_on=pl.col("known_at").max().dt.date(),
         lab=pl.col("lab").drop_nulls().sort().first(),
         assay=pl.col("assay").drop_nulls().sort().first(),
     )
@@ -160,8 +200,8 @@ def _own_reason() -> pl.Expr:
         ("no insulin", pl.col("insulin_uiu_ml").is_null()),
         ("no glucose", pl.col("glucose_mg_dl").is_null()),
         ("not fasting", states.list.contains("no")),
-        ("fasting unknown", states.list.contains("unknown")),
-        ("censored", ~(pl.col("is_exact") & pl.col("is_exact_glucose"))),
+        ("fasting unknown", ~states.list.eval(pl.element() == "yes").list.all()),
+        ("censored", pl.col("bound_glucose").is_not_null()),
         ("not one draw", minutes > SAME_DRAW_MINUTES),
     )
     own = [pl.when(wrong).then(pl.lit(reason)) for reason, wrong in checks]
@@ -179,6 +219,15 @@ def _without_copies(days: pl.LazyFrame) -> pl.LazyFrame:
         *DRAW, copy=pl.lit("copied")
     )
     return days.join(copies, on=DRAW, how="left").with_columns(reason=pl.coalesce("reason", "copy"))
+
+
+def _some_exact(days: pl.LazyFrame) -> pl.LazyFrame:
+    """Limits alone make no series: without one exact insulin no draw of the patient is used."""
+    is_usable = pl.col("reason").is_null()
+    exact = (is_usable & pl.col("insulin_comparator").is_null()).any().over("patient_id")
+    return days.with_columns(
+        reason=pl.when(is_usable & ~exact).then(pl.lit("censored")).otherwise("reason")
+    )
 
 
 def _one_platform(days: pl.LazyFrame) -> pl.LazyFrame:

@@ -1,4 +1,4 @@
-"""The ledger: which files came, which nights ran, which alerts were opened and mails are owed.
+"""The ledger: files that came, nights that ran, models in force, alerts opened, mails owed.
 
 SQLite beside the warehouse (WAL, ``synchronous=FULL``), because the warehouse can be rebuilt from
 landed files and this cannot. One writer at a time: the night, under the home's lock.
@@ -40,6 +40,8 @@ CREATE TABLE IF NOT EXISTS outbox (
     message_id TEXT PRIMARY KEY, recipient TEXT NOT NULL, kind TEXT NOT NULL, night TEXT NOT NULL,
     message BLOB NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
     problem TEXT, sent_at TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS model (
+    version TEXT PRIMARY KEY, in_force_from TEXT NOT NULL UNIQUE, content TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 """
 
@@ -101,6 +103,23 @@ class Ledger:
         """Every file known by a night, in the order of landing."""
         return self.rows(
             "SELECT * FROM file WHERE known_on <= ? ORDER BY file_id", [known_by.isoformat()]
+        )
+
+    # models
+
+    def models(self, night: date) -> list[str]:
+        """The content of every trend model in force by a night, oldest first."""
+        rows = self.rows(
+            "SELECT content FROM model WHERE in_force_from <= ? ORDER BY in_force_from",
+            [night.isoformat()],
+        )
+        return [str(row["content"]) for row in rows]
+
+    def keep_model(self, version: str, in_force_from: date, content: str) -> None:
+        """Keep a model; the first of a night stays."""
+        self.write(
+            "INSERT OR IGNORE INTO model VALUES (?, ?, ?)",
+            [version, in_force_from.isoformat(), content],
         )
 
     # alerts and mails

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import polars as pl
 import pytest
 
+from transforms.frozen import SHIPPED, FrozenModel
 from transforms.pairs import REASONS, fasting_pairs
 
 DAY = date(2026, 1, 10)
@@ -24,6 +26,7 @@ SCHEMA = {
     "assay": pl.String,
     "absent_reason": pl.String,
     "comment": pl.String,
+    "known_at": pl.Datetime("us"),
 }
 BARS = {"patient_id": pl.String, "name": pl.String, "from_on": pl.Date, "to_on": pl.Date}
 Row = dict[str, Any]
@@ -43,6 +46,7 @@ def result(
         "value": value,
         "fasting": "yes",
         "lab": "L",
+        "known_at": at,
     }
     return {name: (row | more).get(name) for name in SCHEMA}
 
@@ -56,10 +60,18 @@ def glucose(value: float | None = 90.3, on: date = DAY, minute: int = 480, **mor
 
 
 def pairs(
-    rows: list[Row], bars: list[tuple[str, str, date | None, date | None]] = ()
+    rows: list[Row],
+    bars: list[tuple[str, str, date | None, date | None]] = (),
+    models: Sequence[FrozenModel] = (SHIPPED,),
 ) -> pl.DataFrame:
     barred = pl.LazyFrame(list(bars), schema=BARS, orient="row")
-    return fasting_pairs(pl.LazyFrame(rows, schema=SCHEMA), barred).collect()
+    found = fasting_pairs(pl.LazyFrame(rows, schema=SCHEMA), barred, models).collect()
+    return found.drop("known_on", "model_version", "platform_effect")
+
+
+def seen(rows: list[Row]) -> list[tuple[Any, ...]]:
+    columns = ("patient_id", "drawn_on", "insulin_uiu_ml", "glucose_mg_dl", "lab", "assay")
+    return pairs(rows).select(*columns, "used", "reason").rows()
 
 
 def reasons(rows: list[Row], *bars: Bar) -> list[str | None]:
@@ -69,7 +81,7 @@ def reasons(rows: list[Row], *bars: Bar) -> list[str | None]:
 
 
 def test_insulin_and_glucose_of_one_fasting_draw_are_a_pair() -> None:
-    assert pairs([insulin(6.1, assay="A"), glucose(90.3)]).rows() == [
+    assert seen([insulin(6.1, assay="A"), glucose(90.3)]) == [
         ("p", DAY, 6.1, 90.3, "L", "A", True, None)
     ]
 
@@ -162,17 +174,17 @@ def test_haemolysis_comes_before_a_missing_value_and_fasting_before_a_limit() ->
 
 
 def test_repeats_of_one_visit_are_averaged_geometrically() -> None:
-    (row,) = pairs([insulin(4.0), insulin(9.0, minute=490), glucose()]).rows()
+    (row,) = seen([insulin(4.0), insulin(9.0, minute=490), glucose()])
     assert row[2] == pytest.approx(6.0)
 
 
 def test_a_single_value_stays_exactly_as_it_is() -> None:
-    (row,) = pairs([insulin(7.3), glucose(93.7)]).rows()
+    (row,) = seen([insulin(7.3), glucose(93.7)])
     assert row[2:4] == (7.3, 93.7)
 
 
 def test_the_best_known_state_of_fasting_of_the_day_counts() -> None:
-    (row,) = pairs([insulin(5.0), insulin(50.0, minute=700, **UNKNOWN), glucose()]).rows()
+    (row,) = seen([insulin(5.0), insulin(50.0, minute=700, **UNKNOWN), glucose()])
     assert (row[2], row[6]) == (5.0, True)
 
 

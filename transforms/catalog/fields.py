@@ -148,6 +148,53 @@ FIELDS: dict[str, Field] = {
     "p_insulin_falling": Field("DOUBLE", "P(insulin slope below zero).", "1"),
     "p_glucose_rising": Field("DOUBLE", "P(glucose rises 1.5 mg/dL a year or more).", "1"),
     "p_bad_newest": Field("DOUBLE", "P(the newest draw is bad).", "1"),
+    "insulin_comparator": Field(
+        "VARCHAR", "<, <=, > or >= where insulin is only known to lie beyond the value."
+    ),
+    "repeats": Field("BIGINT", "Draws of the visit that the value is the mean of."),
+    "is_ill": Field("BOOLEAN", "A comment says the person was ill: the draw counts for less."),
+    "known_on": Field("DATE", "The night the newest result of the draw became known."),
+    "platform": Field(
+        "VARCHAR", "What the draw was measured on; draws of one platform stand in one series."
+    ),
+    "platform_effect": Field(
+        "DOUBLE", "What the laboratory and assay add to ln insulin; the trend takes it off.", "1"
+    ),
+    "model_version": Field("VARCHAR", "The trend model that judged, see `model`."),
+    "in_force_from": Field("DATE", "The first night of a model."),
+    "people": Field("BIGINT", "People a number was estimated from."),
+    "provenance": Field("VARCHAR", "How and from whom a model was fitted."),
+    "content": Field("VARCHAR", "All of a model, JSON."),
+    "from_on": Field("DATE", "First day of an era that was found in the data."),
+    "bridge": Field("VARCHAR", "Platforms of one bridge can stand in one series."),
+    "effect_pct": Field(
+        "DOUBLE", "How much higher insulin reads than on the bridge's reference.", "%"
+    ),
+    "effect_se": Field("DOUBLE", "Standard error of the effect, natural log.", "1"),
+    "is_found": Field("BOOLEAN", "Whether the era was found in the data, not stated."),
+    "pit_insulin": Field(
+        "DOUBLE", "Share of the forecast from the earlier draws below the newest insulin.", "1"
+    ),
+    "pit_glucose": Field(
+        "DOUBLE", "Share of the forecast from the earlier draws below the newest glucose.", "1"
+    ),
+    "p_shuffled": Field(
+        "DOUBLE", "p_climbing_unseen of the same draws in a random order: chance alone.", "1"
+    ),
+    "grouped_by": Field("VARCHAR", "What a check is broken down by: all, draws, lab."),
+    "level": Field("VARCHAR", "The group within `grouped_by`."),
+    "n": Field("BIGINT", "How many."),
+    "coverage_50_pct": Field("DOUBLE", "Newest draws in the middle half of their forecast.", "%"),
+    "coverage_90_pct": Field("DOUBLE", "Newest draws in the middle 90 % of their forecast.", "%"),
+    "pit_mean": Field("DOUBLE", "Mean share of the forecast below what came; .5 is right.", "1"),
+    "pit_deciles": Field("BIGINT[]", "Newest draws by tenths of their forecast; equal is right."),
+    "n_evaluated": Field("BIGINT", "People the rule applied to."),
+    "n_listed": Field("BIGINT", "People marked with tier A or B."),
+    "false_claimed": Field("DOUBLE", "Share of the list that is false, by the model.", "1"),
+    "n_shuffled": Field("BIGINT", "People whose shuffled draws would be marked."),
+    "false_shuffled": Field("DOUBLE", "Share of the list that chance explains.", "1"),
+    "is_held": Field("BOOLEAN", "Whether the list is held back."),
+    "held_because": Field("VARCHAR", "Why; empty where not."),
     "p_without_one": Field("DOUBLE", "Least p_climbing_unseen when any one draw is left out.", "1"),
     # status, cohorts
     "tier": Field("VARCHAR", "A, B or C: how sure; null where the status has none."),

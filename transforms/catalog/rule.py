@@ -55,6 +55,30 @@ RULE = Rule(
 )
 """The rule in force. ``measured``: how often its marks are wrong, as far as that is known."""
 
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """When a list is held back: its false ones by the model and by chance differ by more than
+    ``most_difference`` (and by more than ``errors`` standard errors), or one laboratory or platform
+    has ``most_share`` of it, ``most_lift`` times its share of the people evaluated and less likely
+    than ``surprise`` by chance. Shorter lists than ``fewest_listed`` cannot be judged."""
+
+    reviewed: date
+    citation: str
+    fewest_listed: int = 20
+    most_difference: float = 0.10
+    errors: float = 1.96
+    most_share: float = 0.5
+    most_lift: float = 2.0
+    surprise: float = 0.001
+
+
+HOLD = Hold(
+    reviewed=date(2026, 11, 22),
+    citation="Difference: detection reference, section 7; the rest judgement.",
+)
+"""In force."""
+
 STATUSES: dict[str, str] = {
     "climbing": "Fasting insulin climbs while glucose looks fine.",
     "high_stable": "Fasting insulin is high and steady while glucose looks fine.",

@@ -123,7 +123,8 @@ DERIVED: dict[str, Table] = {
         _table(
             "fasting_pair",
             "one row per patient and draw day with insulin or glucose",
-            "patient_id drawn_on insulin_uiu_ml glucose_mg_dl lab assay used reason p_bad likely",
+            "patient_id drawn_on insulin_uiu_ml insulin_comparator repeats is_ill glucose_mg_dl lab assay "
+            "known_on model_version platform platform_effect used reason p_bad likely",
             "patient_id drawn_on",
             "patient_id",
         ),
@@ -137,7 +138,7 @@ DERIVED: dict[str, Table] = {
         _table(
             "trend",
             "one row per patient with a usable pair: the trend as it stands",
-            f"{_TREND} p_without_one",
+            f"{_TREND} p_without_one pit_insulin pit_glucose p_shuffled model_version",
             "patient_id",
             "patient_id",
         ),
@@ -152,6 +153,30 @@ DERIVED: dict[str, Table] = {
             "one row per record that was merged into another",
             "patient_id survivor_id",
             "patient_id",
+        ),
+        _table(
+            "model",
+            "one row per trend model that was ever in force",
+            "model_version in_force_from people provenance content",
+            "model_version",
+        ),
+        _table(
+            "platform",
+            "one row per model, laboratory, assay and era",
+            "model_version lab assay from_on bridge effect_pct effect_se people is_found",
+            "model_version lab assay from_on",
+        ),
+        _table(
+            "prediction_check",
+            "one row per analyte and group: how the newest draws lay in their forecasts",
+            "analyte grouped_by level n coverage_50_pct coverage_90_pct pit_mean pit_deciles",
+            "analyte grouped_by level",
+        ),
+        _table(
+            "list_check",
+            "one row: tonight's list of marked people against chance",
+            "n_evaluated n_listed false_claimed n_shuffled false_shuffled is_held held_because",
+            "n_evaluated",
         ),
         _table("tonight", "one row: the night this file shows", "as_of", "as_of"),
         _table(

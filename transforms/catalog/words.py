@@ -208,6 +208,24 @@ def is_haemolysed(text: pl.Expr) -> pl.Expr:
     return rest.str.contains(HAEMOLYSIS_WORDS).fill_null(value=False)
 
 
+ILLNESS_WORDS = (
+    r"\b(?:ill|illness|sick|infection\w*|infected|fever|febrile|influenza|flu|covid|pneumonia"
+    r"|sepsis|krank|infekt|fieber|malade|fievre|febbre|infezione|malattia|fiebre|enfermedad)\b"
+)
+NOT_ILL = r"\b(?:no|not|without|denies|kein|keine|sans|senza|sin)\b(?: \w+){0,2}? " + ILLNESS_WORDS
+"""An illness that is denied."""
+
+
+def is_ill(text: pl.Expr) -> pl.Expr:
+    """Whether a comment says that the person was ill at the draw. Never null.
+
+    >>> pl.select(is_ill(pl.lit("Infection_Early")), no=is_ill(pl.lit("no fever"))).row(0)
+    (True, False)
+    """
+    rest = folded_words(text).str.replace_all(NOT_ILL, "")
+    return rest.str.contains(ILLNESS_WORDS).fill_null(value=False)
+
+
 def absent_reason(text: pl.Expr) -> pl.Expr:
     """Why a result's text holds no number; null where it may hold one or is not known.
 
