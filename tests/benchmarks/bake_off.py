@@ -10,71 +10,24 @@ Seeds 404 and 505 were used for nothing else; 202 for fitting, 606 and 707 for c
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from transforms.catalog.prior import SHIPPED_NOISE, SHIPPED_PRIOR, Noise, Prior
 from transforms.fitting import fit
+from transforms.rivals import Bools
+from transforms.shapes import Floats
 from transforms.synthetic.physiology import BASE, CLEAN, HEAVY, RARE, Cohort, cohort
 from transforms.trends import histories, trends
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from transforms.validation import THRESHOLDS, discoveries, ranking
 
 WORLDS = (BASE, HEAVY, RARE, CLEAN)
 SEEDS = (404, 505)
 PEOPLE = 40_000
 REFITTED_ON = 10_000
-THRESHOLDS = (0.5, 0.8)
 PLAIN = replace(SHIPPED_NOISE, insulin_sd=0.302, scales=((1.0, 1.0),), contaminations=())
 """No bad draws, everybody equally noisy: what the rest of the model brings."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """How well a score puts climbers first."""
-
-    auroc: float
-    auprc: float
-    ppv: float
-
-    def __str__(self) -> str:
-        return f"{self.auroc:.3f}  {self.auprc:.3f}  {self.ppv:.3f}"
-
-
-def ranking(score: Floats, hit: Bools) -> Ranking:
-    """AUROC, AUPRC and the share of hits in the top 2 % of ``score``."""
-    best = hit[np.argsort(-score, kind="stable")]
-    rank, n = rankdata(score), int(hit.sum())
-    auroc = (rank[hit].sum() - n * (n + 1) / 2) / (n * (hit.size - n))
-    precision = np.cumsum(best) / np.arange(1, best.size + 1)
-    top = best[: hit.size // 50]
-    return Ranking(float(auroc), float(precision[best].mean()), float(top.mean()))
-
-
-@dataclass(frozen=True, slots=True)
-class Discoveries:
-    """People at a threshold or above, and the false ones among them: true and as claimed."""
-
-    flagged: int
-    false: float
-    claimed: float
-
-    def __str__(self) -> str:
-        return f"{self.flagged:5d}  {self.false:.3f} / {self.claimed:.3f}"
-
-
-def discoveries(p: Floats, hit: Bools, threshold: float) -> Discoveries:
-    """The discoveries of ``p`` at ``threshold``; shares of no one are not a number."""
-    flagged = p >= threshold
-    if not flagged.any():
-        return Discoveries(0, float("nan"), float("nan"))
-    false, claimed = 1 - hit[flagged].mean(), (1 - p[flagged]).mean()
-    return Discoveries(int(flagged.sum()), float(false), float(claimed))
 
 
 def judged(
@@ -115,13 +68,16 @@ def lines(made: Cohort) -> list[str]:
     }
     rows = []
     for name, score in scores.items():
+        found = ranking(score, hit)
+        measures = f"{found.auroc:.3f}  {found.auprc:.3f}  {found.ppv:.3f}"
         claims = "" if name == "HOMA-IR" else _claims(score, hit)
-        rows.append(f"{name:<13} {ranking(score, hit)}  {claims}".rstrip())
+        rows.append(f"{name:<13} {measures}  {claims}".rstrip())
     return rows
 
 
 def _claims(p: Floats, hit: Bools) -> str:
-    return "   ".join(str(discoveries(p, hit, threshold)) for threshold in THRESHOLDS)
+    found = [discoveries(p, hit, threshold) for threshold in THRESHOLDS]
+    return "   ".join(f"{d.flagged:5d}  {d.false:.3f} / {d.claimed:.3f}" for d in found)
 
 
 def main(arguments: list[str]) -> None:

@@ -34,7 +34,6 @@ PMOL_L_PER_UIU_ML = 6.0
 MOST_DRAWS = 10
 CONTAMINATIONS = ("good", "non_fasting", "haemolysed", "insulin_pmol", "glucose_mmol")
 
-
 Law = Callable[[np.random.Generator, int], Floats]
 """A distribution: generator and how many -> that many values."""
 
@@ -98,14 +97,16 @@ COURSES: tuple[Course, ...] = (
 class World:
     """What a cohort is drawn from. Shares sum to one; SDs are of natural logarithms; time in years.
 
-    ``shares`` follow :data:`COURSES`; ``draws`` are the shares of 2, 3 ... 10 planned draws;
-    ``non_fasting`` and ``haemolysed`` are shares of draws; ``platform_changes`` the shares of labs
+    ``shares`` follow ``courses``; ``draws`` are those of 2, 3 ... 10 planned visits of ``repeats``
+    draws each; ``non_fasting`` and ``haemolysed`` are shares of draws, ``platform_changes`` of labs
     with 0, 1 and 2 changes in ten years.
     """
 
     name: str
     shares: tuple[float, ...] = (0.60, 0.08, 0.07, 0.04, 0.06, 0.12, 0.03)
     draws: tuple[float, ...] = (0.15, 0.18, 0.17, 0.13, 0.12, 0.08, 0.08, 0.05, 0.04)
+    courses: tuple[Course, ...] = COURSES
+    repeats: int = 1
     gap: float = 0.75
     gap_sd: float = 0.35
     insulin_cvi: float = 0.235
@@ -142,11 +143,6 @@ CLEAN = World(
 )  # fmt: skip
 HEAVY = replace(BASE, name="heavy", non_fasting=0.08, haemolysed=0.05)
 RARE = replace(BASE, name="rare", shares=(0.70, 0.08, 0.023, 0.013, 0.055, 0.12, 0.009))
-NOISY = replace(BASE, name="noisy", insulin_cvi=0.28, insulin_wander=0.15)
-ALIEN = replace(
-    BASE, name="alien", non_fasting_insulin=(log(1.8), 0.35),
-    non_fasting_glucose=(0.05, 0.08), haemolysed_insulin=(-0.30, 0.20),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +205,13 @@ def cohort(n: int, seed: int, world: World = BASE) -> Cohort:
     if any(abs(sum(s) - 1) > 1e-9 for s in (world.shares, world.draws, world.platform_changes)):
         raise ValueError("shares of a world must sum to one", world.name)
     rng = np.random.default_rng(seed)
-    people = _people(rng, n, world)
+    people = everybody(rng, n, world)
     draws = _draws(rng, people, _labs(world, seed), world)
-    return Cohort(_people_frame(rng, people, draws), _draws_frame(draws))
+    return Cohort(_people_frame(rng, people, draws, world), _draws_frame(draws))
 
 
 @dataclass(frozen=True, slots=True)
-class _People:
+class People:
     """One value per person; times in years from the first draw, infinite for never."""
 
     course: Ints
@@ -291,30 +287,31 @@ def _by_course(rng: np.random.Generator, course: Ints, laws: list[Law]) -> Float
     return value
 
 
-def _people(rng: np.random.Generator, n: int, world: World) -> _People:
-    course = rng.choice(len(COURSES), n, p=world.shares)
+def everybody(rng: np.random.Generator, n: int, world: World) -> People:
+    """``n`` people as they truly are."""
+    courses, course = world.courses, rng.choice(len(world.courses), n, p=world.shares)
     n_draws = rng.choice(np.arange(2, MOST_DRAWS + 1), n, p=world.draws)
     span = (n_draws - 1) * world.gap * np.where(n_draws <= 3, 1.8, 1)
-    glucose = _by_course(rng, course, [c.glucose for c in COURSES])
-    crosses = np.where(_trait("crosses", course) > 0, rng.uniform(0.5, 10, n), inf)
-    slope = _by_course(rng, course, [c.glucose_slope for c in COURSES])
-    steps = _trait("steps", course) > 0
+    glucose = _by_course(rng, course, [c.glucose for c in courses])
+    crosses = np.where(_trait("crosses", course, courses) > 0, rng.uniform(0.5, 10, n), inf)
+    slope = _by_course(rng, course, [c.glucose_slope for c in courses])
+    steps = _trait("steps", course, courses) > 0
     moves = rng.random(n) < world.changes_lab
-    treated = rng.random(n) < _trait("metformin", course)
-    return _People(
+    treated = rng.random(n) < _trait("metformin", course, courses)
+    return People(
         course=course,
         n_draws=n_draws,
         started=rng.uniform(0, 1, n) * np.maximum(10 - span, 0),
-        insulin=_by_course(rng, course, [normal(log(c.insulin), c.insulin_sd) for c in COURSES]),
-        slope=_by_course(rng, course, [c.slope for c in COURSES]),
+        insulin=_by_course(rng, course, [normal(log(c.insulin), c.insulin_sd) for c in courses]),
+        slope=_by_course(rng, course, [c.slope for c in courses]),
         glucose=glucose,
         glucose_slope=_within_crossing(slope, glucose, crosses),
-        glucose_ceiling=_trait("glucose_ceiling", course),
+        glucose_ceiling=_trait("glucose_ceiling", course, courses),
         crosses=crosses,
         step_at=np.where(steps, rng.uniform(-0.5, 1.5, n) * span, inf),
         step=np.where(steps, np.log(rng.uniform(1.2, 1.8, n)), 0),
         metformin_from=np.where(treated, rng.uniform(0, 1, n) * span, inf),
-        on_insulin=rng.random(n) < _trait("insulin_therapy", course),
+        on_insulin=rng.random(n) < _trait("insulin_therapy", course, courses),
         is_insulin_reported=rng.random(n) < world.insulin_therapy_reported,
         noise_scale=np.exp(world.person_noise_sd * rng.standard_normal(n)),
         non_fasting=world.non_fasting * np.where(rng.random(n) < 0.3, 2.46, 0.4),
@@ -324,8 +321,8 @@ def _people(rng: np.random.Generator, n: int, world: World) -> _People:
     )
 
 
-def _trait(name: str, course: Ints) -> Floats:
-    of_course: Floats = np.array([float(getattr(c, name)) for c in COURSES])
+def _trait(name: str, course: Ints, courses: tuple[Course, ...]) -> Floats:
+    of_course: Floats = np.array([float(getattr(c, name)) for c in courses])
     return of_course[course]
 
 
@@ -353,14 +350,15 @@ class _Draws:
     on_metformin: Bools
 
 
-def _draws(rng: np.random.Generator, people: _People, labs: _Labs, world: World) -> _Draws:
+def _draws(rng: np.random.Generator, people: People, labs: _Labs, world: World) -> _Draws:
     n = people.course.size
     t = np.zeros(n)
     wander = _wandered(rng, np.zeros((2, n)), np.full(n, inf), world)
     visits = []
     for j in range(MOST_DRAWS):
-        visit = _visit(rng, people, labs, world, t, wander)
-        visits.append((j < people.n_draws, *visit))
+        for _ in range(world.repeats):
+            visit = _visit(rng, people, labs, world, t, wander)
+            visits.append((j < people.n_draws, *visit))
         gap = _gap(rng, people, world, np.exp(visit[3]), np.exp(visit[4]))
         t = t + gap
         wander = _wandered(rng, wander, gap, world)
@@ -368,7 +366,7 @@ def _draws(rng: np.random.Generator, people: _People, labs: _Labs, world: World)
 
 
 def _gap(
-    rng: np.random.Generator, people: _People, world: World, insulin: Floats, glucose: Floats
+    rng: np.random.Generator, people: People, world: World, insulin: Floats, glucose: Floats
 ) -> Floats:
     """Years to the next draw: sooner after a high result, later for people seen seldom."""
     seldom = np.where(people.n_draws <= 3, 1.8, 1)
@@ -385,7 +383,7 @@ def _wandered(rng: np.random.Generator, wander: Floats, gap: Floats, world: Worl
 
 
 def _visit(
-    rng: np.random.Generator, people: _People, labs: _Labs, world: World, t: Floats, wander: Floats
+    rng: np.random.Generator, people: People, labs: _Labs, world: World, t: Floats, wander: Floats
 ) -> tuple[NDArray[np.generic], ...]:
     """One draw of everybody, in the order of the fields of :class:`_Draws` after ``is_made``."""
     n = t.size
@@ -403,7 +401,7 @@ def _visit(
     return (*values, what, reported, lab, platform, effect, on_metformin)
 
 
-def _noise(rng: np.random.Generator, people: _People, world: World) -> Floats:
+def _noise(rng: np.random.Generator, people: People, world: World) -> Floats:
     """Biological and analytical noise of one draw: insulin, glucose."""
     z = rng.standard_normal((4, people.course.size))
     rho = world.correlation
@@ -412,7 +410,7 @@ def _noise(rng: np.random.Generator, people: _People, world: World) -> Floats:
     return np.stack([insulin, glucose + world.glucose_cva * z[3]])
 
 
-def _contamination(rng: np.random.Generator, people: _People, world: World) -> Ints:
+def _contamination(rng: np.random.Generator, people: People, world: World) -> Ints:
     """What is wrong with each person's draw, as a position in :data:`CONTAMINATIONS`."""
     rest = np.cumsum([world.haemolysed, world.insulin_pmol, world.glucose_mmol])
     beyond = rng.random(people.course.size) - people.non_fasting
@@ -438,7 +436,7 @@ def _slope(t: Floats, value: Floats, weight: Bools) -> Floats:
     return slope
 
 
-def _crossing(people: _People) -> Floats:
+def _crossing(people: People) -> Floats:
     """When true glucose reaches 100 mg/dL; infinite if it starts there or takes over ten years."""
     rises = (people.glucose < 100) & (people.glucose_slope > 0) & (people.glucose_ceiling >= 100)
     slope = np.where(rises, people.glucose_slope, 1)
@@ -447,16 +445,18 @@ def _crossing(people: _People) -> Floats:
     return np.asarray(np.where(at <= 10, at, inf))
 
 
-def _people_frame(rng: np.random.Generator, people: _People, draws: _Draws) -> pl.DataFrame:
+def _people_frame(
+    rng: np.random.Generator, people: People, draws: _Draws, world: World
+) -> pl.DataFrame:
     n = people.course.size
     slope = _slope(draws.years, draws.true_insulin, draws.is_made)
     glucose_slope = _slope(draws.years, draws.true_glucose, draws.is_made)
-    last = draws.true_glucose[people.n_draws - 1, np.arange(n)]
+    last = draws.true_glucose[people.n_draws * world.repeats - 1, np.arange(n)]
     therapy = np.where(people.is_insulin_reported, "known", "hidden")
     return pl.DataFrame(
         {
             "person": np.arange(n),
-            "class_": np.array([c.name for c in COURSES])[people.course],
+            "class_": np.array([c.name for c in world.courses])[people.course],
             "n_draws": people.n_draws,
             "sex": np.where(rng.random(n) < 0.52, "female", "male"),
             "age_at_first": np.clip(rng.normal(46, 12, n), 20, 80),
