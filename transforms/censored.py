@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transforms.catalog.prior import Noise, Prior
-from transforms.kernel import DAYS_PER_YEAR, _compiled
+from transforms.kernel import DAYS_PER_YEAR
+from transforms.normals import compiled
 from transforms.shapes import Floats, Ints
 
 LEAST = 1e-9
@@ -94,7 +95,7 @@ def _variance(noise: Noise) -> float:
     return float(noise.insulin_sd**2 * (share @ scale**2) / share.sum())
 
 
-@_compiled
+@compiled
 def _inside(low: float, high: float) -> tuple[float, float]:
     """Mean and variance of a standard normal kept between the limits.
 
@@ -116,7 +117,7 @@ def _inside(low: float, high: float) -> tuple[float, float]:
     return peak + first, max(second / total - first * first, 0.0)
 
 
-@_compiled
+@compiled
 def _forecast(before: Floats, said: Floats, t: float) -> tuple[float, float]:
     """Mean and variance of the line at ``t``, where the prior is dated.
 
@@ -131,7 +132,7 @@ def _forecast(before: Floats, said: Floats, t: float) -> tuple[float, float]:
     return (p11 * h0 - p10 * h1) / determinant, p11 / determinant
 
 
-@_compiled
+@compiled
 def _fill(
     first: Ints,
     day: Ints,

@@ -13,6 +13,7 @@ import polars as pl
 from scipy.stats import binom
 
 from transforms.catalog.rule import HOLD, RULE, Hold
+from transforms.trends import GRAINS
 
 MOST_DRAWS = 7
 """Patients of so many draws or more are one group."""
@@ -52,7 +53,7 @@ def _checked(newest: pl.LazyFrame, analyte: str, name: str, level: pl.Expr) -> p
             n=pl.len().cast(pl.Int64),
             coverage_50_pct=100 * pit.is_between(0.25, 0.75).mean(),
             coverage_90_pct=100 * pit.is_between(0.05, 0.95).mean(),
-            pit_mean=pit.sort().mean(),
+            pit_mean=(pit * GRAINS).round().cast(pl.Int64).sum() / pl.len() / GRAINS,
             pit_deciles=pl.concat_list((decile == k).sum().cast(pl.Int64) for k in range(10)),
         )
         .with_columns(analyte=pl.lit(analyte), grouped_by=pl.lit(name))
@@ -101,7 +102,8 @@ def list_check(
 
 def _disagreement(claimed: float, by_chance: float, n: int, chance: int, hold: Hold) -> list[str]:
     """Beyond the allowed difference, and beyond what counts of this size differ by anyway."""
-    error = sqrt(max(chance, 1) * (1 + chance / n)) / n
+    marked = min(max(chance, 1), n)
+    error = sqrt(marked * (1 + marked / n)) / n
     difference = abs(claimed - by_chance)
     if difference <= hold.most_difference or difference <= hold.errors * error:
         return []

@@ -82,9 +82,9 @@ class Shrinkage:
     noise of a draw stays as it is, its scales' shares do not.
     """
 
-    alpha: tuple[float, ...] = (0.05, 0.05, 0.008, 0.001, 0.001, 0.001, 0.001, 0.001)
+    alpha: tuple[float, ...] = (0.05, 0.05, 0.008, 0.001, 0.001, 0.001, 0.001, 0.0002, 0.001)
     weight: float = 30.0
-    held: int = 7
+    held: int = 8
     holds_rates: bool = True
     noise_weight: float = 200.0
     holds_noise: bool = False

@@ -14,24 +14,20 @@ first run after a change compiles for some seconds.
 
 from __future__ import annotations
 
-from math import log, sqrt
+from math import exp, log, sqrt
 
 import numpy as np
 
 from transforms.normals import Four, Ten, compiled, decay, factor, inlined, moments
-from transforms.shapes import FORM, LANES, SUMS, Bounds, Draws, Floats, Ints, Model, Work
+from transforms.shapes import FORM, INFO, LANES, SUMS, Bounds, Draws, Floats, Ints, Model, Work
 
-MADE_WITH = {"normals": "8c885cced890", "shapes": "2ef8bdd3c386"}
+MADE_WITH = {"normals": "8c885cced890", "shapes": "9962b9696116"}
 """What else is compiled into this file's functions; see tests/architecture/test_compiled.py."""
 NEGLIGIBLE = 1e-7
 """Posterior weight left out of the averages, at most, in all."""
 STEPS = 5
 """Cuts that are tried, each a quarter of the one before."""
 DAYS_PER_YEAR = 365.25
-_compiled = compiled
-"""The name by which other compiled files know it."""
-_PLACE = (0, 1, 2, 3, 4, 6, 4, 5, 7, 8)
-"""Which sum belongs to which entry of a precision, by rows."""
 
 
 @compiled
@@ -166,25 +162,71 @@ def _set_pairs(marks: int, in_pairs: int, work: Work) -> int:
 
 
 @compiled
+def _set_drift(model: Model, n: int, work: Work) -> None:
+    """The variance of the slope that wander feigns over the draws' days, beyond its share of R.
+
+    Least squares sees a sum of the wander's values, ``sum c_j w_j``; neighbours in time are alike.
+    """
+    sd, time, t = model.wander[0], model.wander[1], work.t
+    middle, square = 0.0, 0.0
+    for j in range(n):
+        middle += t[j] / n
+    for j in range(n):
+        square += (t[j] - middle) * (t[j] - middle)
+    carried, together = 0.0, 0.0
+    for j in range(1, n):
+        carried = exp((t[j - 1] - t[j]) / time) * (carried + t[j - 1] - middle)
+        together += carried * (t[j] - middle)
+    work.drift[0] = max(2 * sd * sd * together / (square * square), 0.0) if square > 0 else 0.0
+    work.drift[1] = middle
+
+
+@compiled
+def _set_info(out: Floats, i: int, work: Work) -> None:
+    """Write what a situation's sums say, knowing that wander may have tilted the line."""
+    x, v, middle = work.sums, work.drift[0], work.drift[1]
+    u0, u1 = x[1] - middle * x[0], x[2] - middle * x[1]
+    u2, u3 = x[4] - middle * x[3], x[5] - middle * x[4]
+    tilt, size = x[10] - middle * x[9], 1 + v * (u1 - middle * u0)
+    f = v / size
+    out[i] = x[0] - f * u0 * u0
+    out[LANES + i] = x[1] - f * u1 * u0
+    out[2 * LANES + i] = x[2] - f * u1 * u1
+    out[3 * LANES + i] = x[3] - f * u2 * u0
+    out[4 * LANES + i] = x[4] - f * u2 * u1
+    out[5 * LANES + i] = x[6] - f * u2 * u2
+    out[6 * LANES + i] = x[4] - f * u3 * u0
+    out[7 * LANES + i] = x[5] - f * u3 * u1
+    out[8 * LANES + i] = x[7] - f * u3 * u2
+    out[9 * LANES + i] = x[8] - f * u3 * u3
+    out[10 * LANES + i] = x[9] - f * u0 * tilt
+    out[11 * LANES + i] = x[10] - f * u1 * tilt
+    out[12 * LANES + i] = x[11] - f * u2 * tilt
+    out[13 * LANES + i] = x[12] - f * u3 * tilt
+    out[14 * LANES + i] = x[13] + 0.5 * (f * tilt * tilt - log(size))
+
+
+@compiled
 def _lay(model: Model, first: int, last: int, configurations: int, work: Work) -> int:
-    """Lay out the sums of each situation of these scales, and fill the last block.
+    """Lay out what each situation of these scales says, and fill the last block.
 
     Returns how many situations there are.
     """
     q = 0
     for s in range(first, last):
         for c in range(configurations):
-            b, i, one, two = q // LANES, q % LANES, work.pair[c, 0], work.pair[c, 1]
+            one, two = work.pair[c, 0], work.pair[c, 1]
             for e in range(SUMS):
                 both = work.delta[s, one, e] + work.delta[s, two, e]
-                work.info[b, e * LANES + i] = work.base[s, e] + both
-            work.info[b, 13 * LANES + i] += model.scale[s]
+                work.sums[e] = work.base[s, e] + both
+            work.sums[13] += model.scale[s]
+            _set_info(work.info[q // LANES], q % LANES, work)
             q += 1
     for unused in range(q, -(-q // LANES) * LANES):
         b, i = unused // LANES, unused % LANES
-        for e in range(SUMS):
+        for e in range(INFO):
             work.info[b, e * LANES + i] = 0.0
-        work.info[b, 13 * LANES + i] = -np.inf
+        work.info[b, 14 * LANES + i] = -np.inf
     return q
 
 
@@ -197,17 +239,17 @@ def _learned(x: Floats, i: int, p: Ten, h: Four) -> tuple[Ten, Four]:
         p[2] + x[2 * LANES + i],
         p[3] + x[3 * LANES + i],
         p[4] + x[4 * LANES + i],
-        p[5] + x[6 * LANES + i],
-        p[6] + x[4 * LANES + i],
-        p[7] + x[5 * LANES + i],
-        p[8] + x[7 * LANES + i],
-        p[9] + x[8 * LANES + i],
+        p[5] + x[5 * LANES + i],
+        p[6] + x[6 * LANES + i],
+        p[7] + x[7 * LANES + i],
+        p[8] + x[8 * LANES + i],
+        p[9] + x[9 * LANES + i],
     )
     pull = (
-        h[0] + x[9 * LANES + i],
-        h[1] + x[10 * LANES + i],
-        h[2] + x[11 * LANES + i],
-        h[3] + x[12 * LANES + i],
+        h[0] + x[10 * LANES + i],
+        h[1] + x[11 * LANES + i],
+        h[2] + x[12 * LANES + i],
+        h[3] + x[13 * LANES + i],
     )
     return precision, pull
 
@@ -235,7 +277,7 @@ def _set_exponents(model: Model, blocks: int, work: Work) -> float:
                 _, r, z = factor(precision, pull)
                 fit = z[0] * z[0] * r[0] + z[1] * z[1] * r[1]
                 fit += z[2] * z[2] * r[2] + z[3] * z[3] * r[3]
-                exponent = own + x[13 * LANES + i] + 0.5 * fit
+                exponent = own + x[14 * LANES + i] + 0.5 * fit
                 out[i] = exponent
                 out[LANES + i] = sqrt(r[0] * r[1] * r[2] * r[3])
                 best[i] = exponent if exponent > best[i] else best[i]
@@ -305,10 +347,10 @@ def keep(model: Model, situations: int, negligible: float, work: Work) -> int:
                 row, j = kept // LANES, kept % LANES
                 work.form[row, j] = work.weight[b, k, i]
                 for e in range(10):
-                    learned = model.precision[k, e] + work.info[b, _PLACE[e] * LANES + i]
+                    learned = model.precision[k, e] + work.info[b, e * LANES + i]
                     work.form[row, (1 + e) * LANES + j] = learned
                 for e in range(4):
-                    pulled = model.pull[k, e] + work.info[b, (9 + e) * LANES + i]
+                    pulled = model.pull[k, e] + work.info[b, (10 + e) * LANES + i]
                     work.form[row, (11 + e) * LANES + j] = pulled
                 work.at[kept, 0], work.at[kept, 1] = q, k
                 kept += 1
@@ -365,6 +407,7 @@ def weigh_configurations(model: Model, n: int, bounds: Bounds, work: Work) -> tu
     Returns how many configurations there are, and the log evidence.
     """
     _sum_draws(model, n, work)
+    _set_drift(model, n, work)
     marks = _set_marks(model, n, bounds, work)
     configurations = _set_pairs(marks, 0, work)
     situations = _lay(model, 0, model.scale.size, configurations, work)

@@ -69,6 +69,10 @@ RESULTS = (
     "p_insulin_high",
     "p_insulin_falling",
     "p_glucose_rising",
+    "insulin_level_low",
+    "insulin_level_high",
+    "glucose_level_low",
+    "glucose_level_high",
 )
 _BATCH = 2048
 """Cases at a time and thread."""
@@ -136,7 +140,7 @@ def described(
 ) -> dict[str, Floats]:
     """The posterior of every case: :data:`RESULTS` and ``p_bad_newest``, an array (N,) each.
 
-    Levels are natural logarithms now, slopes natural logarithms per year with 90 % intervals;
+    Levels are natural logarithms now, slopes natural logarithms per year, all with 90 % intervals;
     ``p_bad_newest`` is the probability that the newest draw is bad.
 
     Args:
@@ -213,6 +217,7 @@ def arrays(noise: Noise, prior: Prior, insulin_limit: float) -> Model:
         pull=pull,
         own=own,
         limit=np.array([log(insulin_limit), INSULIN_SLOPE, GLUCOSE_LEVEL, GLUCOSE_SLOPE]),
+        wander=np.array(noise.wander),
     )
 
 

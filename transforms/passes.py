@@ -11,12 +11,13 @@ import numpy as np
 
 from transforms.kernel import NEGLIGIBLE, cut_of, keep, load, weigh_configurations, weigh_pairs
 from transforms.normals import PEAK, Ten, Three, below, compiled, inlined, joint
-from transforms.shapes import LANES, Bounds, Draws, Floats, Gathered, Ints, Model, Work
+from transforms.shapes import LANES, SPREAD, Bounds, Draws, Floats, Gathered, Ints, Model, Work
 
-MADE_WITH = {"kernel": "3ca26e588693", "normals": "8c885cced890", "shapes": "2ef8bdd3c386"}
+MADE_WITH = {"kernel": "211047a452a4", "normals": "8c885cced890", "shapes": "9962b9696116"}
 """What else is compiled into this file's functions; see tests/architecture/test_compiled.py."""
-RESULTS = 14
-"""Means 4, interval ends 4, probabilities 6; after them P(newest draw bad) by type."""
+RESULTS = 18
+"""Means 4, ends of the slopes' intervals 4, probabilities 6, ends of the levels' intervals 4; after
+them P(newest draw bad) by type."""
 UNSEEN = 10
 """Where ``p_climbing_unseen`` stands in them."""
 NEGLIGIBLE_IN_INTERVAL = 2e-5
@@ -76,6 +77,10 @@ def _average(model: Model, kept: int, work: Work, out: Floats) -> None:
             slope[2 * LANES + i] = c[2] * of_b
             slope[3 * LANES + i] = m3
             slope[4 * LANES + i] = c[9] * of_s
+            slope[5 * LANES + i] = m0
+            slope[6 * LANES + i] = sqrt(c[0])
+            slope[7 * LANES + i] = m2
+            slope[8 * LANES + i] = sqrt(c[5])
     total = into[:LANES].sum()
     for e in range(10):
         place = e if e < 4 else e + 4
@@ -103,12 +108,12 @@ def _heaviest(kept: int, cut: float, work: Work) -> int:
     for j in range(kept):
         row, i = j // LANES, j % LANES
         if slope[row, i] > cut:
-            for e in range(5):
+            for e in range(SPREAD):
                 slope[n // LANES, e * LANES + n % LANES] = slope[row, e * LANES + i]
             n += 1
     row = n // LANES
     for i in range(n % LANES or LANES, LANES):
-        for e in range(5):
+        for e in range(SPREAD):
             slope[row, e * LANES + i] = slope[row, e * LANES]
         slope[row, i] = 0.0
     return -(-n // LANES)
@@ -202,6 +207,8 @@ def describe(draws: Draws, cases: Ints, model: Model, bounds: Bounds, work: Work
         rows = _heaviest(kept, cut, work)
         out[4], out[5] = _tail(rows, 1, 1.0, work), _tail(rows, 1, -1.0, work)
         out[6], out[7] = _tail(rows, 3, 1.0, work), _tail(rows, 3, -1.0, work)
+        out[14], out[15] = _tail(rows, 5, 1.0, work), _tail(rows, 5, -1.0, work)
+        out[16], out[17] = _tail(rows, 7, 1.0, work), _tail(rows, 7, -1.0, work)
     return found
 
 

@@ -12,8 +12,12 @@ Ints = NDArray[np.int64]
 
 SUMS = 14
 """What a draw says about a patient: precision 9, weighted values 4, log likelihood 1."""
+INFO = 15
+"""What a situation says: precision 10 (by rows), precision x mean 4, log likelihood 1."""
 LANES = 16
 """Terms that the compiler takes together; of fewer it makes no vector instructions."""
+SPREAD = 9
+"""A term's weight; mean and SD of insulin's slope, glucose's, insulin's level, glucose's."""
 FORM = 15
 """A term: its weight; precision 10 and precision x mean 4, or mean 4 and covariance 10."""
 
@@ -28,7 +32,7 @@ class Model(NamedTuple):
     scales; ``shift`` (B, 2); ``scale`` (S,): log weights;
     ``precision`` (K, 10): lower triangle by rows; ``pull`` (K, 4): precision times mean;
     ``own`` (K,): log weight and constants; ``limit`` (4,): insulin level, insulin slope, glucose
-    level, glucose slope.
+    level, glucose slope; ``wander`` (2,): SD and time of insulin's slow wander.
     """
 
     weight: Floats
@@ -43,6 +47,7 @@ class Model(NamedTuple):
     pull: Floats
     own: Floats
     limit: Floats
+    wander: Floats
 
 
 class Draws(NamedTuple):
@@ -72,10 +77,11 @@ class Work(NamedTuple):
     ``t`` to ``residual`` by draw; ``base``, ``delta``: sums of all draws and what each mark changes
     in them, by scale; ``mark``: of which draw, and how it is bad; ``pair``: two marks, by
     configuration. A situation is a scale and a configuration; a term, a situation and a component.
-    In rows of :data:`LANES`: ``info`` (sums of situations), ``belief`` (their weights), ``weight``
-    (of all terms, and room for their roots), ``form``, ``moment`` and ``slope`` (of the terms kept)
-    and ``lanes`` (accumulators). ``squares``: sums of one situation, of all draws, of its good
-    ones. ``at``: situation and component of the terms kept.
+    ``drift``: variance of the slope that wander feigns, and the middle of the draws. In rows of
+    :data:`LANES`: ``info`` (what situations say), ``belief`` (their weights), ``weight`` (of all
+    terms, and room for their roots), ``form``, ``moment`` and ``slope`` (of the terms kept, see
+    :data:`FORM` and :data:`SPREAD`) and ``lanes`` (accumulators). ``squares``: sums of one
+    situation, of all draws, of its good ones. ``at``: situation and component of the terms kept.
     """
 
     t: Floats
@@ -89,6 +95,8 @@ class Work(NamedTuple):
     delta: Floats
     mark: Ints
     pair: Ints
+    drift: Floats
+    sums: Floats
     info: Floats
     belief: Floats
     weight: Floats
@@ -136,12 +144,14 @@ def workspace(model: Model, bounds: Bounds, longest: int) -> Work:
         delta=np.zeros((scales, marks + 1, SUMS)),
         mark=np.zeros((marks + 1, 2), np.int64),
         pair=np.zeros((configurations, 2), np.int64),
-        info=np.empty((blocks, SUMS * LANES)),
+        drift=np.zeros(2),
+        sums=np.empty(SUMS),
+        info=np.empty((blocks, INFO * LANES)),
         belief=np.empty((blocks, LANES)),
         weight=np.empty((blocks, model.own.size, 2 * LANES)),
         form=np.empty((rows, FORM * LANES)),
         moment=np.empty((rows, FORM * LANES)),
-        slope=np.empty((rows, 5 * LANES)),
+        slope=np.empty((rows, SPREAD * LANES)),
         at=np.empty((rows * LANES, 2), np.int64),
         lanes=np.empty(FORM * LANES),
         squares=np.zeros((3, FORM)),

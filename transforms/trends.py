@@ -291,18 +291,22 @@ def _visits(pairs: pl.LazyFrame) -> pl.DataFrame:
         repeats=pl.col("repeats").clip(lower_bound=1).cast(pl.Int64),
     )
     exact = pl.col("bound").is_null()
-    limit = pl.struct("y", "bound").filter(~exact).sort().last()
+    limits = logs.filter(~exact).sort("y", "bound").group_by(_KEY).agg(pl.col("y", "bound").last())
     days = (
         logs.group_by(_KEY)
         .agg(
-            y=pl.when(exact.any())
-            .then(pl.col("y").filter(exact).sum() // exact.sum().clip(1))
-            .otherwise(limit.struct.field("y")),
+            total=(pl.col("y") * exact).sum(),
+            n=exact.sum().cast(pl.Int64),
             g=pl.col("g").sum() // pl.len(),
-            bound=pl.when(~exact.any()).then(limit.struct.field("bound")),
-            repeats=pl.col("repeats").filter(exact).sum().clip(1),
+            repeats=(pl.col("repeats") * exact).sum().clip(1),
             is_ill=pl.col("is_ill").any(),
         )
+        .join(limits, on=_KEY, how="left")
+        .with_columns(
+            y=pl.when(pl.col("n") > 0).then(pl.col("total") // pl.col("n")).otherwise("y"),
+            bound=pl.when(pl.col("n") == 0).then("bound"),
+        )
+        .drop("total", "n")
         .sort(_KEY)
     )
     numbered = days.with_row_index("row")
@@ -351,10 +355,14 @@ def _readable(found: dict[str, Floats]) -> dict[str, pl.Series]:
     glucose = np.exp(found["glucose_level"])
     columns = {
         "insulin_level_uiu_ml": np.exp(found["insulin_level"]),
+        "insulin_level_low": np.exp(found["insulin_level_low"]),
+        "insulin_level_high": np.exp(found["insulin_level_high"]),
         "insulin_slope_pct_year": 100 * np.expm1(found["insulin_slope"]),
         "insulin_slope_low": 100 * np.expm1(found["insulin_slope_low"]),
         "insulin_slope_high": 100 * np.expm1(found["insulin_slope_high"]),
         "glucose_level_mg_dl": glucose,
+        "glucose_level_low": np.exp(found["glucose_level_low"]),
+        "glucose_level_high": np.exp(found["glucose_level_high"]),
         "glucose_slope_mg_dl_year": glucose * found["glucose_slope"],
         "glucose_slope_low": glucose * found["glucose_slope_low"],
         "glucose_slope_high": glucose * found["glucose_slope_high"],

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
+from tests.transforms.test_trends import feigned
 from transforms.catalog.prior import SHIPPED_NOISE, SHIPPED_PRIOR, Noise
 from transforms.model import INSULIN_SLOPE, SUSPECTS, Series, described, doubted
 from transforms.synthetic.physiology import cohort
@@ -80,13 +81,16 @@ def _followed(
 ) -> tuple[float, Floats, Floats]:
     """A term's log weight, mean and covariance after all draws."""
     scale, kinds, m, p = term
-    mean, covariance = np.array(m), np.array(p)
+    years = np.array([(day - days[-1]) / 365.25 for day in days])
+    # Wander is a fifth parameter, a tilt about the middle of the draws.
+    mean, covariance = np.append(m, 0.0), np.zeros((5, 5))
+    covariance[:4, :4], covariance[4, 4] = p, feigned(years)
     sd = np.array([scale * SHIPPED_NOISE.insulin_sd, SHIPPED_NOISE.glucose_sd])
     cross = SHIPPED_NOISE.correlation * sd[0] * sd[1]
     log_weight = 0.0
     for day, (insulin, glucose, factor, extra), kind in zip(days, values, kinds, strict=True):
         t = (day - days[-1]) / 365.25
-        x = np.array([[1, t, 0, 0], [0, 0, 1, t]])
+        x = np.array([[1, t, 0, 0, t - years.mean()], [0, 0, 1, t, 0]])
         r = factor * np.array([[sd[0] ** 2, cross], [cross, sd[1] ** 2]]) + np.diag([extra, 0])
         rate, shift = 1 - sum(k.rate for k in KINDS), np.zeros(2)
         if kind:
@@ -183,9 +187,13 @@ def test_doubts_of_middling_size_are_near_the_truth_and_rather_too_small(
 
 def test_a_result_in_the_wrong_unit_is_named_and_makes_no_climber() -> None:
     slip = [8.0, 8.4, 7.9, 8.1, 8.0, 8.2 * 6]
-    newest = doubts(yearly(slip)).collect().row(-1, named=True)
-    assert newest["likely"] == "unit"
-    assert newest["p_bad"] > 0.95
+    named = {}
+    for glucose in (86.0, 100.0):  # not raised, and raised as after a meal
+        last = pl.Series([90.0] * 5 + [glucose])
+        row = doubts(yearly(slip).with_columns(glucose_mg_dl=last)).collect().row(-1, named=True)
+        named[glucose] = row["likely"]
+        assert row["p_bad"] > 0.95
+    assert named == {86.0: "unit", 100.0: "non-fasting"}
     assert trends(yearly(slip), latest_only=True).collect()["p_bad_newest"].item() > 0.95
     assert p_unseen(yearly(slip)) < 0.1 < p_unseen(yearly(slip), PLAIN)
 

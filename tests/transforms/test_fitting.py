@@ -77,7 +77,7 @@ def test_a_fit_raises_the_likelihood_and_keeps_the_held_slopes() -> None:
     assert sum(fitted.weights) == pytest.approx(1)
     assert sum(share for _, share in noise.scales) == pytest.approx(1)
     assert fitted.people == 3000
-    for k in range(7):
+    for k in range(8):
         assert fitted.means[k][1] == pytest.approx(SHIPPED_PRIOR.means[k][1])
         assert fitted.covariances[k][1][1] == pytest.approx(SHIPPED_PRIOR.covariances[k][1][1])
 

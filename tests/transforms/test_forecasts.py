@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import kstest, multivariate_normal, norm
 
+from tests.transforms.test_trends import feigned
 from transforms.catalog.prior import SHIPPED_NOISE, SHIPPED_PRIOR, Noise
 from transforms.model import Series, foretold
 
@@ -34,6 +35,9 @@ def conditioned(rows: list[Row]) -> Floats:
     x = np.kron(np.c_[np.ones(n), (day - day[-1]) / 365.25], np.eye(2))[:, [0, 2, 1, 3]]
     v = np.log(np.c_[insulin, glucose]).ravel()
     weights, parts = [], []
+    past_t = (day[:-1] - day[-1]) / 365.25
+    tilt = np.append(np.kron(past_t - past_t.mean(), [1, 0]), [0, 0])
+    wander = feigned(past_t) * np.outer(tilt, tilt)
     for how in product(range(len(KINDS)), repeat=n):
         if sum(kind > 0 for kind in how[:-1]) > 1:
             continue
@@ -50,6 +54,7 @@ def conditioned(rows: list[Row]) -> Floats:
                 [[1, SHIPPED_NOISE.correlation], [SHIPPED_NOISE.correlation, 1]]
             )
             cov = x @ np.array(p) @ x.T + np.kron(np.diag(spread), noise) + np.diag(added)
+            cov += wander
             off = v - x @ m - shift
             past, new = slice(0, 2 * n - 2), slice(2 * n - 2, None)
             likelihood = multivariate_normal.pdf(off[past], np.zeros(2 * n - 2), cov[past, past])
@@ -86,7 +91,8 @@ def test_a_forecast_is_the_newest_value_given_the_earlier_ones(rows: list[Row]) 
 
 
 def simulated(n: int, seed: int) -> Series:
-    """People of 1 to 6 draws from the model itself: any draw may be bad, uneven, or vague."""
+    """People of 1 to 6 draws from the model itself, without wander: any draw may be bad, uneven, or
+    vague."""
     rng = np.random.default_rng(seed)
     k = rng.choice(len(SHIPPED_PRIOR.weights), n, p=SHIPPED_PRIOR.weights)
     root = np.linalg.cholesky(np.array(SHIPPED_PRIOR.covariances))[k]
@@ -111,7 +117,7 @@ def simulated(n: int, seed: int) -> Series:
 
 def uniformity(noise: Noise) -> list[float]:
     """P-values of insulin and glucose: are the forecasts under ``noise`` uniform?"""
-    found = foretold(simulated(4000, 31), noise, SHIPPED_PRIOR)
+    found = foretold(simulated(4000, 31), replace(noise, wander=(0.0, 1.0)), SHIPPED_PRIOR)
     return [float(kstest(u[~np.isnan(u)], "uniform").pvalue) for u in found.T]
 
 

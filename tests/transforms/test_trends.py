@@ -57,6 +57,16 @@ def last_row(draws: list[Draw]) -> dict[str, float]:
     return trends(frame(draws), latest_only=True).collect().row(0, named=True)
 
 
+def feigned(t: Floats) -> float:
+    """Variance of a least-squares slope by wander alone, beyond that of scatter of its size."""
+    sd, time = SHIPPED_NOISE.wander
+    if len(t) < 2:
+        return 0.0
+    c = (t - t.mean()) / ((t - t.mean()) ** 2).sum()
+    alike = np.exp(-abs(t[:, None] - t) / time) - np.eye(len(t))
+    return float(max(sd**2 * c @ alike @ c, 0.0))
+
+
 class Reference:
     """The posterior mixture of one patient, the slow way."""
 
@@ -67,7 +77,7 @@ class Reference:
         self.spread = np.ones(len(draws)) if spread is None else spread
         self.extra = np.zeros(len(draws)) if extra is None else extra
         newest = self.draws[-1][0]
-        t = np.array([(on - newest).days / 365.25 for on, _, _ in self.draws])
+        self.t = t = np.array([(on - newest).days / 365.25 for on, _, _ in self.draws])
         self.v = np.log([value for _, i, g in self.draws for value in (i, g)])
         self.x = np.zeros((2 * t.size, 4))
         self.x[0::2, :2] = self.x[1::2, 2:] = np.c_[np.ones(t.size), t]
@@ -106,6 +116,8 @@ class Reference:
         c = SHIPPED_NOISE.correlation * sd_i * sd_g
         r = np.kron(np.diag(self.spread), [[sd_i**2, c], [c, sd_g**2]]) + np.diag(extra)
         r += np.kron(np.diag(self.extra), [[1, 0], [0, 0]])
+        tilt = np.kron(self.t - self.t.mean(), [1, 0])
+        r += feigned(self.t) * np.outer(tilt, tilt)
         m, p = np.array(SHIPPED_PRIOR.means), np.array(SHIPPED_PRIOR.covariances)
         spread = self.x @ p @ self.x.T + r
         off = self.v - shift - m @ self.x.T
@@ -176,6 +188,8 @@ def test_levels_slopes_and_probabilities_equal_the_slow_reference(draws: list[Dr
     assert row["p_insulin_falling"] == pytest.approx(slow.below(1, 0), abs=1e-6)
     assert row["p_glucose_rising"] == pytest.approx(1 - slow.below(3, 0.016), abs=1e-6)
     assert row["p_bad_newest"] == pytest.approx(slow.weight @ slow.newest_bad, abs=1e-6)
+    assert slow.below(0, log(row["insulin_level_low"])) == pytest.approx(0.05, abs=1e-4)
+    assert slow.below(2, log(row["glucose_level_high"])) == pytest.approx(0.95, abs=1e-4)
 
 
 uneven_draws = st.lists(

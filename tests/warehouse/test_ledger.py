@@ -146,3 +146,34 @@ def test_what_was_written_is_there_when_it_is_opened_again(tmp_path: Path) -> No
     assert again.rows("PRAGMA synchronous")[0][0] == 2
     assert again.rows("PRAGMA journal_mode")[0][0] == "wal"
     again.close()
+
+
+def test_a_night_knows_the_models_in_force_by_then_oldest_first(ledger: Ledger) -> None:
+    assert ledger.models(date(2026, 3, 9)) == []
+    ledger.keep_model("b", date(2026, 3, 8), "second")
+    ledger.keep_model("a", date(2026, 3, 1), "first")
+
+    assert ledger.models(date(2026, 2, 28)) == []
+    assert ledger.models(date(2026, 3, 1)) == ledger.models(date(2026, 3, 7)) == ["first"]
+    assert ledger.models(date(2026, 3, 8)) == ["first", "second"]
+
+
+@pytest.mark.parametrize("version", ["a", "another"])
+def test_the_first_model_of_a_night_stays(ledger: Ledger, version: str) -> None:
+    ledger.keep_model("a", date(2026, 3, 1), "first")
+    ledger.keep_model(version, date(2026, 3, 1), "other")
+    assert ledger.models(date(2026, 3, 9)) == ["first"]
+
+    ledger.keep_model(f"{version} later", date(2026, 3, 2), "other")
+    assert ledger.models(date(2026, 3, 9)) == ["first", "other"]
+
+
+def test_a_model_that_was_kept_is_there_after_the_ledger_was_closed(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    ledger.keep_model("a", date(2026, 3, 1), "content with ' and \n and \u00fc")
+    ledger.close()
+    again = Ledger(tmp_path / "ledger.sqlite")
+
+    assert again.models(date(2026, 3, 1)) == ["content with ' and \n and \u00fc"]
+    again.close()

@@ -18,7 +18,7 @@ class Field:
     unit: str = ""
 
 
-_SLOPE = "90 % interval of the slope"
+_SLOPE, _LEVEL = "90 % interval of the slope", "90 % interval of the level now"
 FIELDS: dict[str, Field] = {
     # who and what
     "patient_id": Field("VARCHAR", "The person, by the source's own identifier."),
@@ -131,6 +131,10 @@ FIELDS: dict[str, Field] = {
         "DOUBLE", "Fasting insulin at the newest draw, noise taken out.", "u[IU]/mL"
     ),
     "insulin_slope_pct_year": Field("DOUBLE", "Yearly change of fasting insulin.", "%/a"),
+    "insulin_level_low": Field("DOUBLE", f"{_LEVEL}, low end.", "u[IU]/mL"),
+    "insulin_level_high": Field("DOUBLE", f"{_LEVEL}, high end.", "u[IU]/mL"),
+    "glucose_level_low": Field("DOUBLE", f"{_LEVEL}, low end.", "mg/dL"),
+    "glucose_level_high": Field("DOUBLE", f"{_LEVEL}, high end.", "mg/dL"),
     "insulin_slope_low": Field("DOUBLE", f"{_SLOPE}, low end.", "%/a"),
     "insulin_slope_high": Field("DOUBLE", f"{_SLOPE}, high end.", "%/a"),
     "glucose_level_mg_dl": Field(

@@ -114,7 +114,8 @@ _TREND = (
     "patient_id n_pairs first_on last_on insulin_level_uiu_ml insulin_slope_pct_year "
     "insulin_slope_low insulin_slope_high glucose_level_mg_dl glucose_slope_mg_dl_year "
     "glucose_slope_low glucose_slope_high p_insulin_climbing p_glucose_fine p_climbing_unseen "
-    "p_insulin_high p_insulin_falling p_glucose_rising p_bad_newest"
+    "p_insulin_high p_insulin_falling p_glucose_rising p_bad_newest "
+    "insulin_level_low insulin_level_high glucose_level_low glucose_level_high"
 )
 
 DERIVED: dict[str, Table] = {

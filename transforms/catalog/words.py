@@ -209,10 +209,17 @@ def is_haemolysed(text: pl.Expr) -> pl.Expr:
 
 
 ILLNESS_WORDS = (
-    r"\b(?:ill|illness|sick|infection\w*|infected|fever|febrile|influenza|flu|covid|pneumonia"
-    r"|sepsis|krank|infekt|fieber|malade|fievre|febbre|infezione|malattia|fiebre|enfermedad)\b"
+    r"\b(?:ill|illness|sick|infection|infections|infected|fever|febrile|influenza|flu|covid"
+    r"|pneumonia|sepsis|krank|infekt|infektion|fieber|malade|fievre|febbre|infezione|malattia"
+    r"|infeccion|fiebre|enfermedad|enfermo|enferma)\b"
 )
-NOT_ILL = r"\b(?:no|not|without|denies|kein|keine|sans|senza|sin)\b(?: \w+){0,2}? " + ILLNESS_WORDS
+NOT_ILL = (
+    r"\b(?:no|not|without|denies|kein|keine|keinen|nicht|ohne|pas|sans|aucun|aucune|non|senza"
+    r"|nessuna|sin|ninguna|ningun)(?: (?:sign|signs|evidence|symptom|symptoms|of|any|acute|current|recent|known"
+    r"|active|or|de|di|ha|tiene|hay))*? "
+    + ILLNESS_WORDS
+    + r"|\b(?:covid|flu|influenza|pneumonia) (?:vaccine|vaccination|vaccinated|shot|test|negative)"
+)
 """An illness that is denied."""
 
 
