@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transforms.catalog.prior import Noise, Prior
+from transforms.compiling import compiled
 from transforms.kernel import DAYS_PER_YEAR
-from transforms.normals import compiled
 from transforms.shapes import Floats, Ints
 
 LEAST = 1e-9

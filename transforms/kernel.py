@@ -18,11 +18,10 @@ from math import exp, log, sqrt
 
 import numpy as np
 
-from transforms.normals import Four, Ten, compiled, decay, factor, inlined, moments
+from transforms.compiling import compiled, inlined
+from transforms.normals import Four, Ten, decay, factor, moments
 from transforms.shapes import FORM, INFO, LANES, SUMS, Bounds, Draws, Floats, Ints, Model, Work
 
-MADE_WITH = {"normals": "8c885cced890", "shapes": "9962b9696116"}
-"""What else is compiled into this file's functions; see tests/architecture/test_compiled.py."""
 NEGLIGIBLE = 1e-7
 """Posterior weight left out of the averages, at most, in all."""
 STEPS = 5

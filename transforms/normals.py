@@ -8,40 +8,19 @@ going another way. Nothing is reordered for speed: narrow or wide, instructions 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import sqrt
-from typing import TypeVar, cast
 
-import numba
+from transforms.compiling import inlined
 
 Three = tuple[float, float, float]
 Four = tuple[float, float, float, float]
 Six = tuple[float, float, float, float, float, float]
 Ten = tuple[float, float, float, float, float, float, float, float, float, float]
-Function = TypeVar("Function", bound=Callable[..., object])
 
 FARTHEST = 7.07
 """SDs at which a normal is cut off: beyond lies less than 1e-12."""
 PEAK = 0.3989422804014327
 """Density of the standard normal at 0."""
-
-
-def compiled(function: Function) -> Function:
-    """Compile; in every process anew where there is no folder to keep compiled code in.
-
-    Division as NumPy divides: Python's check for zero makes the inner loop eight times slower.
-    """
-    try:
-        made = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:
-        made = numba.njit(nogil=True, error_model="numpy")(function)
-    return cast("Function", made)
-
-
-def inlined(function: Function) -> Function:
-    """Compile into every function that calls it: a loop with a call in it is not vectorised."""
-    made = numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
-    return cast("Function", made)
 
 
 @inlined

@@ -9,12 +9,11 @@ from math import exp, log, sqrt
 
 import numpy as np
 
+from transforms.compiling import compiled, inlined
 from transforms.kernel import NEGLIGIBLE, cut_of, keep, load, weigh_configurations, weigh_pairs
-from transforms.normals import PEAK, Ten, Three, below, compiled, inlined, joint
+from transforms.normals import PEAK, Ten, Three, below, joint
 from transforms.shapes import LANES, SPREAD, Bounds, Draws, Floats, Gathered, Ints, Model, Work
 
-MADE_WITH = {"kernel": "211047a452a4", "normals": "8c885cced890", "shapes": "9962b9696116"}
-"""What else is compiled into this file's functions; see tests/architecture/test_compiled.py."""
 RESULTS = 18
 """Means 4, ends of the slopes' intervals 4, probabilities 6, ends of the levels' intervals 4; after
 them P(newest draw bad) by type."""

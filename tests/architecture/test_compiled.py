@@ -1,75 +1,50 @@
-"""Compiled code is never older than the files it was made from.
-
-A compiled function is cached by the date of its own file, while what it calls from other files is
-compiled into it. So each compiled file says by hash which others it was made with: a change of one
-of these changes it too.
-"""
+"""Compiled code is never older than the files it was made from."""
 
 from __future__ import annotations
 
 import ast
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "transforms"
-COMPILED = ("normals", "kernel", "passes")
-ALONE = ("censored", "synthetic/oracle")
-"""Compiled, but from nothing of other files than the decorator and what never changes."""
-LASTING = {"compiled", "_compiled", "DAYS_PER_YEAR"}
+from transforms.compiling import SOURCES, folder
+
+TRANSFORMS = Path(__file__).resolve().parents[2] / "transforms"
+HARMLESS = {"synthetic/physiology", "synthetic/worlds"}
+"""Imported by a compiled file, but nothing of it is compiled: frames and worlds."""
 
 
-def digest(content: bytes) -> str:
-    return sha256(content).hexdigest()[:12]
-
-
-def made_with(tree: ast.Module) -> dict[str, str]:
-    """The literal ``MADE_WITH`` of a module."""
-    for node in tree.body:
-        match node:
-            case ast.Assign(targets=[ast.Name("MADE_WITH")], value=value):
-                return dict(ast.literal_eval(value))
-            case ast.AnnAssign(target=ast.Name("MADE_WITH"), value=ast.expr() as value):
-                return dict(ast.literal_eval(value))
-    return {}
-
-
-def imported(tree: ast.Module) -> set[str]:
-    """The modules of ``transforms`` that a module takes something from."""
+def imported(path: Path) -> set[str]:
+    """The modules of ``transforms`` that a file takes something from."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     names = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    return {name.removeprefix("transforms.") for name in names if name.startswith("transforms.")}
+    mine = {name.removeprefix("transforms.") for name in names if name.startswith("transforms.")}
+    return {name.replace(".", "/") for name in mine}
 
 
-@pytest.mark.parametrize("name", COMPILED)
-def test_compiled_code_is_made_with_the_files_as_they_are(name: str) -> None:
-    tree = ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))
-    right = {other: digest((FOLDER / f"{other}.py").read_bytes()) for other in imported(tree)}
-    assert made_with(tree) == right, (
-        f"transforms/{name}.py inlines what has changed: set its MADE_WITH to {right}"
-    )
+def compiling_files() -> list[Path]:
+    return [path for path in TRANSFORMS.rglob("*.py") if "compiling" in imported(path)]
 
 
-def taken(tree: ast.Module) -> set[str]:
-    """What a module takes from the compiled ones."""
-    files = {f"transforms.{name}" for name in COMPILED}
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    return {alias.name for node in nodes if node.module in files for alias in node.names}
+def test_every_compiled_file_is_among_the_sources_with_what_it_takes() -> None:
+    assert compiling_files()
+    for path in compiling_files():
+        name = path.relative_to(TRANSFORMS).with_suffix("").as_posix()
+        assert {name, *imported(path)} - {*SOURCES, *HARMLESS} == set()
 
 
-def test_every_compiled_file_is_known_and_those_alone_take_only_what_lasts() -> None:
-    trees = {
-        path.relative_to(FOLDER).with_suffix("").as_posix(): ast.parse(path.read_text("utf-8"))
-        for path in FOLDER.rglob("*.py")
-    }
-    users = {name for name, tree in trees.items() if taken(tree) & {"compiled", "_compiled"}}
-    assert users - {*COMPILED} <= {*ALONE}
-    assert [name for name in ALONE if name in trees and taken(trees[name]) - LASTING] == []
-    assert taken(trees["passes"]) - LASTING
-
-
-def test_a_file_that_changed_is_told_by_its_digest() -> None:
-    tree = ast.parse(f'from transforms.b import x\nMADE_WITH = {{"b": "{digest(b"once")}"}}\n')
-    assert imported(tree) == {"b"}
-    assert made_with(tree) == {"b": digest(b"once")}
-    assert made_with(tree) != {"b": digest(b"now")}
+@pytest.mark.parametrize("changed", SOURCES)
+def test_a_change_of_any_source_leaves_what_was_compiled_behind(
+    tmp_path: Path, changed: str
+) -> None:
+    for name in SOURCES:
+        copy = tmp_path / f"{name}.py"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes((TRANSFORMS / f"{name}.py").read_bytes())
+    before = folder(tmp_path)
+    assert folder(tmp_path) == before
+    with (tmp_path / f"{changed}.py").open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    after = folder(tmp_path)
+    assert after != before
+    assert (before.exists(), after.exists()) == (False, True)

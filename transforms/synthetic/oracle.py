@@ -7,8 +7,7 @@ label is the answer. Given who a person is, draws are independent, and what may 
 the laboratories' effects are known. Slow wander of insulin and glucose counts as noise of each
 draw, without its memory of some months; that costs the oracle a little of its edge.
 
-All compiled functions stand in this one file, and nothing of another is compiled into them: the
-cache of compiled code goes by the file's date.
+Its compiled functions take nothing from other files.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from transforms.normals import compiled as _compiled
+from transforms.compiling import compiled
 from transforms.shapes import Floats, Ints
 from transforms.synthetic.physiology import (
     CLIMBING,
@@ -79,7 +78,7 @@ class Seen(NamedTuple):
     centred: Floats
 
 
-@_compiled
+@compiled
 def _insulin(p: Floats, span: float, t: float) -> float:
     """Ln insulin of a sample at ``t``; as the simulation's people have it."""
     turn = p[2] + 1
@@ -88,7 +87,7 @@ def _insulin(p: Floats, span: float, t: float) -> float:
     return float(p[0] + risen + stepped - 0.06 * max(t - turn, 0.0))
 
 
-@_compiled
+@compiled
 def _glucose(p: Floats, t: float) -> float:
     """Glucose of a sample at ``t``, mg/dL; as the simulation's people have it."""
     line = p[3] + p[4] * t
@@ -100,7 +99,7 @@ def _glucose(p: Floats, t: float) -> float:
     return float(min(line, p[5]))
 
 
-@_compiled
+@compiled
 def _log_density(kind: Floats, insulin: float, glucose: float) -> float:
     """Of a draw so far from a sample's truth, over all that may have happened to it."""
     total = 0.0
@@ -112,7 +111,7 @@ def _log_density(kind: Floats, insulin: float, glucose: float) -> float:
     return log(total) if total > 0 else -40.0
 
 
-@_compiled
+@compiled
 def _weight(samples: Samples, s: int, draw: Floats, span: float, worst: float) -> float:
     """Log likelihood of a person's draws under a sample; minus infinity once below ``worst``."""
     p, kind, most = samples.person[s], samples.kind[s], samples.most
@@ -131,7 +130,7 @@ def _weight(samples: Samples, s: int, draw: Floats, span: float, worst: float) -
     return total
 
 
-@_compiled
+@compiled
 def _meets(samples: Samples, s: int, draw: Floats, centred: Floats, span: float) -> bool:
     """Whether a sample meets the label at a person's visits."""
     p, rise, sugar = samples.person[s], 0.0, 0.0
@@ -141,7 +140,7 @@ def _meets(samples: Samples, s: int, draw: Floats, centred: Floats, span: float)
     return rise >= samples.climbing and sugar < 1.5 and _glucose(p, draw[-1, 0]) < 100
 
 
-@_compiled
+@compiled
 def _judge(samples: Samples, people: Seen, first: int, last: int) -> Floats:
     """P(label) and the effective number of samples, of people ``first`` to before ``last``."""
     found = np.zeros((last - first, 2))
