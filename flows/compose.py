@@ -89,6 +89,7 @@ def compose(night: Night) -> Counts:
     is_held = bool(account.checked["is_held"]) and night.settings.model.hold
     opened = mails = 0
     with night.ledger.transaction():
+        _end(night, members)
         if not is_held:
             opened = sum(_open(night, member) for member in members)
             mails = sum(_digest(night, who, account) for who in night.settings.mail.care_team)
@@ -159,11 +160,21 @@ def _members(night: Night) -> list[Row]:
     ).to_dicts()
 
 
+def _end(night: Night, members: list[Row]) -> None:
+    """End the alerts of patients who are members no longer."""
+    staying = {(member["patient_id"], member["rule"]) for member in members}
+    for row in night.ledger.rows("SELECT * FROM alert WHERE state = 'new'"):
+        if (row["patient_id"], row["rule"]) not in staying:
+            night.ledger.write(
+                "UPDATE alert SET state = 'ended' WHERE alert_id = ?", [row["alert_id"]]
+            )
+
+
 def _open(night: Night, member: Row) -> int:
     """Open an alert, unless one of this stay is open: a correction or a refit may move the draw
     with which the stay began, but nobody left and came again."""
     stay = night.ledger.rows(
-        "SELECT 1 FROM alert WHERE patient_id = ? AND rule = ? AND episode >= ?",
+        "SELECT 1 FROM alert WHERE patient_id = ? AND rule = ? AND state = 'new' AND episode >= ?",
         [member["patient_id"], member["rule"], str(member["last_left_on"] or "")],
     )
     if stay:
@@ -171,6 +182,10 @@ def _open(night: Night, member: Row) -> int:
     key = f"{member['patient_id']}|{member['rule']}|{member['entered_on']}"
     seal = hmac.new(night.ledger.secret(), key.encode(), hashlib.sha256).digest()
     member["alert_id"] = base64.b32encode(seal)[:8].decode()
+    night.ledger.write(
+        "UPDATE alert SET state = 'new' WHERE alert_id = ? AND state = 'ended'",
+        [member["alert_id"]],
+    )
     return night.ledger.write(
         "INSERT OR IGNORE INTO alert VALUES (?, ?, ?, ?, ?, ?, 'new')",
         [member["alert_id"], member["patient_id"], member["rule"], member["tier"]]

@@ -170,21 +170,29 @@ def _changes(
 
 
 def _crossings(insulin: np.ndarray[Any, Any], p: np.ndarray[Any, Any]) -> list[str]:
-    """The insulin values at which the probability first passes the rule's borders."""
-    first = {
-        tier: insulin[np.argmax(p >= border)] if (p >= border).any() else None
-        for tier, border in (("C", RULE.tier_c_p), ("B", RULE.tier_b_p), ("A", RULE.tier_a_p))
-    }
+    """The insulin values between which the probability first stays at the rule's borders.
+
+    There may be an upper end too: a very high value is rather a draw after a meal.
+    """
+    borders = (("C", RULE.tier_c_p), ("B", RULE.tier_b_p), ("A", RULE.tier_a_p))
     above = [
-        f"{value:.1f} or more: probability enough for tier {tier}"
-        for tier, value in first.items()
-        if value
+        f"{_range(insulin, p >= border)}: probability enough for tier {tier}"
+        for tier, border in borders
+        if (p >= border).any()
     ]
-    lowest = first["C"]
-    if lowest is None:
+    if not above:
         return ["of any size: no mark"]
+    lowest = insulin[np.argmax(p >= RULE.tier_c_p)]
     below = f"below {lowest:.1f}: no mark" if lowest > insulin[0] else "of any size: a mark"
     return [below, *above]
+
+
+def _range(insulin: np.ndarray[Any, Any], holds: np.ndarray[Any, Any]) -> str:
+    first = int(np.argmax(holds))
+    ends = np.flatnonzero(~holds[first:])
+    if not ends.size:
+        return f"{insulin[first]:.1f} or more"
+    return f"{insulin[first]:.1f} to {insulin[first + ends[0] - 1]:.1f}"
 
 
 def bars(values: list[float | None], span: tuple[float, float] | None = None) -> str:
@@ -241,12 +249,15 @@ def _trend_lines(found: Explanation) -> list[str]:
     glucose = bars([draw["glucose_mg_dl"] for draw in used], GLUCOSE_SPAN)
     return [
         "",
-        f"  insulin {insulin}  now {trend['insulin_level_uiu_ml']:.1f} uIU/mL, "
-        f"{trend['insulin_slope_pct_year']:+.0f} % a year (90 % interval "
+        f"  insulin {insulin}  now {trend['insulin_level_uiu_ml']:.1f} uIU/mL "
+        f"({trend['insulin_level_low']:.1f} to {trend['insulin_level_high']:.1f}), "
+        f"{trend['insulin_slope_pct_year']:+.0f} % a year ("
         f"{trend['insulin_slope_low']:+.0f} to {trend['insulin_slope_high']:+.0f})",
-        f"  glucose {glucose}  now {trend['glucose_level_mg_dl']:.0f} mg/dL, "
-        f"{trend['glucose_slope_mg_dl_year']:+.1f} mg/dL a year (90 % interval "
+        f"  glucose {glucose}  now {trend['glucose_level_mg_dl']:.0f} mg/dL "
+        f"({trend['glucose_level_low']:.0f} to {trend['glucose_level_high']:.0f}), "
+        f"{trend['glucose_slope_mg_dl_year']:+.1f} mg/dL a year ("
         f"{trend['glucose_slope_low']:+.1f} to {trend['glucose_slope_high']:+.1f})",
+        "  in brackets: 90 % intervals",
         f"  probability: climbing unseen {trend['p_climbing_unseen']:.2f}, insulin climbing "
         f"{trend['p_insulin_climbing']:.2f}, glucose fine {trend['p_glucose_fine']:.2f}, "
         f"insulin high {trend['p_insulin_high']:.2f}; by trend model {trend['model_version']}",

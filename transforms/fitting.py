@@ -82,7 +82,7 @@ class Shrinkage:
     noise of a draw stays as it is, its scales' shares do not.
     """
 
-    alpha: tuple[float, ...] = (0.05, 0.05, 0.008, 0.001, 0.001, 0.001, 0.001, 0.0002, 0.001)
+    alpha: tuple[float, ...] = (0.04, 0.04, 0.008, 0.001, 0.001, 0.001, 0.001, 0.0002, 0.001)
     weight: float = 30.0
     held: int = 8
     holds_rates: bool = True

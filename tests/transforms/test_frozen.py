@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from math import exp, log
@@ -98,7 +99,7 @@ def test_what_is_no_model_is_refused(text: str) -> None:
 def test_a_row_per_model_names_it_and_holds_it_whole() -> None:
     frame = models_frame([SHIPPED, fitted()]).collect()
 
-    assert frame["model_version"].to_list() == ["simulated-202-2", "fitted-2026-03-01"]
+    assert frame["model_version"].to_list() == [SHIPPED_PRIOR.version, "fitted-2026-03-01"]
     assert frame["in_force_from"].to_list() == [date.min, NIGHT]
     assert frame["people"].to_list() == [SHIPPED_PRIOR.people, fitted().prior.people]
     assert [decoded(text) for text in frame["content"]] == [SHIPPED, fitted()]
@@ -161,6 +162,18 @@ def test_the_size_of_a_platforms_effect_does_not_reach_the_prior() -> None:
     assert found.noise.insulin_sd == pytest.approx(fitted().noise.insulin_sd, rel=0.03)
 
 
+def test_a_refit_to_people_of_even_noise_leaves_room_for_noisy_ones() -> None:
+    even = replace(CLEAN, insulin_cvi=0.1, person_noise_sd=0.0, insulin_wander=0.03)
+    pairs = cohort(PEOPLE, 2002, even).pairs().collect()
+    of_one = pairs.with_columns(lab=pl.lit("A"), assay=pl.lit("X"))
+    found = refitted(of_one, pairs.select("patient_id").unique(), NIGHT)
+
+    shares = [share for _, share in found.noise.scales]
+    assert sum(shares) == pytest.approx(1)
+    assert min(shares) > 0
+    assert found.noise.insulin_sd < fitted().noise.insulin_sd
+
+
 def test_a_refit_of_nobody_is_refused() -> None:
     with pytest.raises(ValueError, match="no one"):
         refitted(draws(), draws().select("patient_id").clear(), NIGHT)
@@ -220,6 +233,12 @@ def test_a_laboratory_without_a_stated_assay_is_put_beside_nobody() -> None:
 def test_what_the_model_does_not_know_goes_by_assay_or_laboratory_as_stated() -> None:
     unknown = (("Z", "W"), (None, "W"), ("Z", None), (None, None))
     assert placed(model(A, B), *unknown) == [("W", 0.0), ("W", 0.0), ("Z", 0.0), ("", 0.0)]
+
+
+def test_a_laboratory_that_came_since_the_fit_is_put_beside_its_assays_largest() -> None:
+    """As one with few people is: else the first patients of a new laboratory lose their series,
+    and keep it lost until their next draw."""
+    assert placed(model(A, B), ("N", "Y"), ("N", "X")) == [("A / X", 0.3), ("A / X", 0.0)]
 
 
 def test_the_shipped_model_knows_assays_and_no_laboratory() -> None:

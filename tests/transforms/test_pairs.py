@@ -345,11 +345,11 @@ def test_repeats_are_the_draws_that_are_averaged(rows: list[Row], repeats: int) 
 
 
 def test_a_draw_became_known_when_the_newest_of_its_results_did() -> None:
-    late = datetime(2026, 2, 1)
+    late, later = (datetime.combine(date(2026, m, 1), datetime.min.time()) for m in (2, 3))
     rows = [
         insulin(),
         glucose(known_at=late),
-        result("triglyceride", 90, known_at=datetime(2026, 3, 1)),
+        result("triglyceride", 90, known_at=later),
     ]
 
     assert known(rows)[0]["known_on"] == late.date()

@@ -1,0 +1,248 @@
+"""A list that does not agree with chance is held back, and said; and one alert for one stay."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from tests.flows import scene as scenes
+from tests.flows.scene import (
+    CLIMBING,
+    FIRST_DRAW,
+    FLAT,
+    GLUCOSE,
+    INSULIN,
+    MARKED,
+    NIGHT,
+    Scene,
+    labs,
+    result,
+    series,
+)
+from tests.flows.test_mail import Tags
+from tests.flows.test_models import copied
+from transforms.catalog.rule import HOLD
+
+NEXT, LATER = NIGHT + timedelta(days=1), NIGHT + timedelta(days=2)
+ODD_LAB = "<b>x</b>&"
+CLIMBERS, OTHERS = HOLD.fewest_listed + 4, 60
+WHY = f"100% of the list come from one lab ({ODD_LAB}), 29% of all people"
+
+
+def at(lab: str, rows: list[str]) -> list[str]:
+    """The same draws, measured by another laboratory with the same assay."""
+    return [row.replace("Lab A", lab) for row in rows]
+
+
+def crowd(name: str, n: int, lab: str, insulin: tuple[float, ...] = FLAT) -> list[str]:
+    """People with the same draws, by their number a little different."""
+    people = [(f"{name}{k:03}", tuple(v + k / 100 for v in insulin)) for k in range(n)]
+    return [row for person, values in people for row in at(lab, series(person, values))]
+
+
+def dominated() -> str:
+    """Everybody who climbs was measured by one laboratory, most people by another."""
+    climbers = crowd("UP", CLIMBERS, ODD_LAB, CLIMBING)
+    return labs(*climbers, *crowd("FLAT", OTHERS, "Lab A"))
+
+
+def agreeing() -> str:
+    """So many more flat people of that laboratory that the list is no longer odd."""
+    return labs(*crowd("MORE", OTHERS, ODD_LAB))
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """A home after one night on which the list was held, to look at."""
+    made = scenes.scene(tmp_path_factory.mktemp("held") / "home")
+    made.drop("clinic_csv/labs-1.csv", dominated())
+    made.night(NIGHT)
+    return made
+
+
+def heartbeat(scene: Scene, night: date = NIGHT) -> tuple[str, str]:
+    """Text and HTML of the night's heartbeat."""
+    (mail,) = (mail for mail in scene.mails("heartbeat") if f"the night of {night}" in text(mail))
+    html = mail.get_body(("html",))
+    assert html is not None
+    return text(mail), html.get_content()
+
+
+def text(mail: EmailMessage) -> str:
+    part = mail.get_body(("plain",))
+    assert part is not None
+    return str(part.get_content())
+
+
+def alerts(scene: Scene) -> int:
+    return len(scene.ledger("SELECT * FROM alert"))
+
+
+# held
+
+
+def test_a_held_list_opens_no_alert_and_tells_the_care_team_nothing(held: Scene) -> None:
+    listed = "SELECT count(*) FROM patient_status WHERE tier IN ('A', 'B')"
+
+    assert held.rows("SELECT n_listed, is_held, held_because FROM list_check") == [
+        (CLIMBERS, True, WHY)
+    ]
+    assert held.rows(listed) == [(CLIMBERS,)], "marked they are, for whoever looks"
+    assert alerts(held) == 0
+    assert held.mails("digest") == []
+    assert held.rows("SELECT * FROM alert") == []
+    assert held.ledger("SELECT counts FROM step WHERE name = 'alert'")[0]["counts"] == (
+        f'{{"members": {CLIMBERS}, "opened": 0, "mails": 1, "held": 1}}'
+    )
+
+
+def test_a_held_list_is_told_to_operators_with_the_reason(held: Scene) -> None:
+    told, _ = heartbeat(held)
+
+    assert f"The list of {CLIMBERS} marked people does not agree with chance: {WHY}." in told
+    assert "`undertow model` shows more." in told
+    assert f"HELD BACK: {WHY}" in held.run("model").out
+
+
+def test_the_page_and_the_mail_show_a_hostile_laboratory_as_text(held: Scene) -> None:
+    for html in (heartbeat(held)[1], held.page()):
+        tags = Tags()
+        tags.feed(html)
+        assert "b" not in tags.names
+        assert WHY in tags.text
+        assert "&lt;b&gt;x&lt;/b&gt;&amp;" in html
+        assert 'class="bad">The list of' in html
+
+
+def test_once_the_list_agrees_its_alerts_go_out_once(held: Scene, tmp_path: Path) -> None:
+    home = copied(held, tmp_path / "home")
+    home.drop("clinic_csv/labs-2.csv", agreeing())
+    home.night(NEXT)
+
+    assert alerts(home) == CLIMBERS
+    (digest,) = home.mails("digest")
+    assert text(digest).count("climbing unseen") == CLIMBERS
+    told, html = heartbeat(home, NEXT)
+    assert f"Marked with tier A or B: {CLIMBERS} of {CLIMBERS + 2 * OTHERS} evaluated" in told
+    assert "does not agree" not in told + html + home.page(NEXT)
+
+    home.night(LATER)
+    assert (alerts(home), len(home.mails("digest"))) == (CLIMBERS, 1)
+
+
+def test_a_list_is_held_night_after_night_until_it_agrees(held: Scene, tmp_path: Path) -> None:
+    home = copied(held, tmp_path / "home")
+    home.night(NEXT)
+
+    assert (alerts(home), home.mails("digest")) == (0, [])
+    assert WHY in heartbeat(home, NEXT)[0]
+
+
+def test_who_does_not_want_it_held_is_told_all_the_same(held: Scene, tmp_path: Path) -> None:
+    home = copied(held, tmp_path / "home")
+    home.set("[model]\nhold = false\n")
+    home.night(NIGHT)
+    assert alerts(home) == CLIMBERS
+    assert len(home.mails("digest")) == 1
+
+    home.night(NEXT)
+    told, _ = heartbeat(home, NEXT)
+    assert f"does not agree with chance: {WHY}" in told
+    assert "does not agree with chance" in home.page(NEXT)
+    assert (alerts(home), len(home.mails("digest"))) == (CLIMBERS, 1)
+
+
+def test_a_list_too_short_to_judge_is_not_held(scene: Scene) -> None:
+    few = crowd("UP", HOLD.fewest_listed - 1, ODD_LAB, CLIMBING)
+    scene.drop("clinic_csv/labs-1.csv", labs(*few, *crowd("FLAT", OTHERS, "Lab A")))
+    scene.night()
+
+    assert alerts(scene) == HOLD.fewest_listed - 1
+    assert "does not agree" not in heartbeat(scene)[0]
+
+
+# one stay, one alert
+
+OPEN = (
+    "SELECT entered_on FROM cohort WHERE cohort = 'climbing_unseen' "
+    "AND patient_id = 'ANN' AND left_on IS NULL"
+)
+
+
+def episodes(scene: Scene) -> list[str]:
+    found = scene.ledger("SELECT * FROM alert WHERE rule = 'climbing_unseen' ORDER BY episode")
+    assert {row["patient_id"] for row in found} <= {"ANN"}
+    return [row["episode"] for row in found]
+
+
+def day(year: int) -> date:
+    return FIRST_DRAW + timedelta(days=365 * year)
+
+
+def correction(*values: tuple[int, float]) -> str:
+    return labs(*(result("ANN", day(year), INSULIN, value, status="C") for year, value in values))
+
+
+@pytest.mark.parametrize(("year", "value"), [(1, 30.0), (2, 5.1)], ids=["earlier", "later"])
+def test_a_correction_that_moves_the_entry_of_an_open_stay_opens_no_second_alert(
+    scene: Scene, year: int, value: float
+) -> None:
+    slow = (5.0, 5.6, 7.5, 11.0, 16.0, 22.4)
+    scene.drop("clinic_csv/labs-1.csv", labs(*series("ANN", slow)))
+    scene.night(NIGHT)
+    ((entered,),) = scene.rows(OPEN)
+    assert episodes(scene) == [str(entered)]
+
+    scene.drop("clinic_csv/labs-2.csv", correction((year, value)))
+    scene.night(NEXT)
+
+    ((moved,),) = scene.rows(OPEN)
+    assert moved != entered
+    assert episodes(scene) == [str(entered)]
+    assert len(scene.mails("digest")) == 1
+
+
+def test_who_left_and_came_again_gets_a_new_alert(scene: Scene) -> None:
+    scene.drop("clinic_csv/labs-1.csv", labs(*series("ANN")))
+    scene.night(NIGHT)
+    ((entered,),) = scene.rows(OPEN)
+    stale = NIGHT + timedelta(days=500)
+    scene.night(stale)
+    assert scene.rows(OPEN) == []
+    assert scene.statuses()["ANN"] == "unresolved"
+
+    back = stale - timedelta(days=9)
+    again = (result("ANN", back, INSULIN, 36), result("ANN", back, GLUCOSE, 88))
+    scene.drop("clinic_csv/labs-2.csv", labs(*again))
+    scene.night(stale + timedelta(days=1))
+
+    assert scene.statuses()["ANN"] in MARKED
+    assert episodes(scene) == [str(entered), str(back)]
+    assert len(scene.mails("digest")) == 2
+
+    scene.night(stale + timedelta(days=2))
+    assert len(scene.mails("digest")) == 2
+
+
+def test_who_was_marked_by_mistake_and_climbs_later_gets_a_new_alert(scene: Scene) -> None:
+    """A correction takes the whole stay back: nothing of it is left but the alert."""
+    scene.drop("clinic_csv/labs-1.csv", labs(*series("ANN")))
+    scene.night(NIGHT)
+    scene.drop("clinic_csv/labs-2.csv", correction(*((year, 5.0 + year / 9) for year in range(6))))
+    scene.night(NEXT)
+    assert scene.rows("FROM cohort WHERE patient_id = 'ANN'") == []
+    assert scene.statuses()["ANN"] == "not_flagged"
+
+    came = []
+    for year, value in ((6, 9.0), (7, 13.0), (8, 19.0), (9, 28.0)):
+        came += [result("ANN", day(year), INSULIN, value), result("ANN", day(year), GLUCOSE, 88)]
+    scene.drop("clinic_csv/labs-3.csv", labs(*came))
+    scene.night(day(9) + timedelta(days=30))
+
+    assert scene.statuses()["ANN"] in MARKED
+    ((entered,),) = scene.rows(OPEN)
+    assert str(entered) in episodes(scene)
+    assert len(scene.mails("digest")) == 2
