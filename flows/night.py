@@ -18,6 +18,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
+import polars as pl
 
 from flows.home import Home, locked, make, working_space
 from flows.settings import Settings
@@ -94,9 +95,9 @@ def business_date(now: datetime, zone: str) -> date:
 
 
 def code_version(settings: Settings) -> str:
-    """The package's version, a hash of its sources, and a hash of the sources' settings: what
+    """The package's version, a hash of its sources and engines, and one of the sources' settings: what
     decides a night beside its files and its date."""
-    digest = hashlib.sha256(duckdb.__version__.encode())
+    digest = hashlib.sha256(f"{duckdb.__version__} {pl.__version__}".encode())
     for package in ("expectations", "flows", "transforms", "warehouse"):
         root = Path(str(resources.files(package)))
         for path in sorted(root.rglob("*")):

@@ -74,7 +74,8 @@ class Shrinkage:
     """How the fit is held back.
 
     ``alpha``: pseudo-people per component as shares of all people, favouring the spikes that do
-    not climb; ``weight``: people's worth of the starting covariance (inverse Wishart); ``held``:
+    not climb; ``weight``: people's worth of the starting covariance (inverse Wishart) and of the
+    starting shares of noise scales; ``held``:
     so many leading components keep the starting mean and SD of the insulin slope; ``holds_rates``:
     contaminations keep their rates. A haemolysed draw and a noisy person are hard to tell apart:
     left free, a rate of .015 falls to .001, and doubts about single draws become too small.
@@ -116,7 +117,9 @@ def maximised(
 
 def _noise(seen: Moments, noise: Noise, shrinkage: Shrinkage, start: Noise) -> Noise:
     """``noise`` with the shares of scales that were seen, and what else is not held."""
-    shares = seen.scale / seen.scale.sum()
+    begun = np.array([share for _, share in start.scales])
+    shares = seen.scale + shrinkage.weight * begun / begun.sum()
+    shares = shares / shares.sum()
     scales = tuple((s, float(w)) for (s, _), w in zip(noise.scales, shares, strict=True))
     learned = replace(noise, scales=scales)
     if not shrinkage.holds_noise:

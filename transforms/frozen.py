@@ -7,6 +7,7 @@ and a night stays a function of its files, its date, its version and the models 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -137,8 +138,8 @@ def bridged(days: pl.LazyFrame, models: Sequence[FrozenModel]) -> pl.LazyFrame:
     """Adds ``platform`` (draws of one may stand in one series) and ``platform_effect``.
 
     The platform is the bridge of the draw's laboratory and assay in the draw's model; where that
-    stands alone, the bridge of the assay's largest laboratory; else assay or laboratory as stated,
-    with no effect. Empty where neither is stated.
+    stands alone or is not known, the bridge of the assay's largest laboratory; else assay or
+    laboratory as stated, with no effect. Empty where neither is stated.
 
     Args:
         days: ``drawn_on``, ``lab``, ``assay``, ``model_version``.
@@ -146,27 +147,46 @@ def bridged(days: pl.LazyFrame, models: Sequence[FrozenModel]) -> pl.LazyFrame:
     """
     whole = days.collect()
     of = pl.col("model_version")
-    parts = [whole.filter(of == m.version).pipe(on_bridges, _placed(m.platforms)) for m in models]
-    known = pl.concat([*parts, on_bridges(whole.filter(of.is_null()), ())])
+    parts = [_on(whole.filter(of == model.version), model.platforms) for model in models]
+    known = pl.concat([*parts, _on(whole.filter(of.is_null()), ())])
     stated = pl.coalesce("bridge", "assay", "lab").fill_null("")
     return known.with_columns(platform=stated).drop("bridge").lazy()
+
+
+def _on(days: pl.DataFrame, known: Sequence[Platform]) -> pl.DataFrame:
+    """Days with bridge and effect of their platform, or of their assay's largest laboratory."""
+    hosts = _largest(known)
+    assay, is_lost = pl.col("assay"), pl.col("bridge").is_null()
+    bridge = {name: host.bridge for name, host in hosts.items()}
+    effect = {name: host.effect for name, host in hosts.items()}
+    placed = on_bridges(days, _placed(known))
+    return placed.with_columns(
+        bridge=pl.coalesce(
+            "bridge", assay.replace_strict(bridge, default=None, return_dtype=pl.String)
+        ),
+        platform_effect=pl.when(is_lost)
+        .then(assay.replace_strict(effect, default=0.0, return_dtype=pl.Float64))
+        .otherwise("platform_effect")
+        .fill_null(0.0),
+    )
+
+
+def _largest(known: Sequence[Platform]) -> dict[str, Platform]:
+    """Of each assay the laboratory with most people."""
+    by_size = sorted(known, key=lambda platform: (platform.people, platform.bridge))
+    return {item.assay: item for item in by_size if item.assay and item.from_on is None}
 
 
 def _placed(known: Sequence[Platform]) -> list[Platform]:
     """Platforms with those that stand alone put beside their assay's largest laboratory: few
     people bridge them, and one method in two places is closer than two methods."""
-    members: dict[str, int] = {}
-    for item in known:
-        members[item.bridge] = members.get(item.bridge, 0) + 1
-    largest: dict[str, Platform] = {}
-    for item in sorted(known, key=lambda p: (p.people, p.bridge)):
-        if item.assay and item.from_on is None:
-            largest[item.assay] = item
+    members = Counter(item.bridge for item in known)
+    hosts = _largest(known)
     return [
         replace(item, bridge=host.bridge, effect=host.effect)
         if members[item.bridge] == 1
         and item.from_on is None
-        and (host := largest.get(item.assay or "")) is not None
+        and (host := hosts.get(item.assay or "")) is not None
         else item
         for item in known
     ]

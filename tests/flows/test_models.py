@@ -237,18 +237,15 @@ def test_other_code_starts_from_the_files_with_the_models_there_are(
 def test_a_fit_from_a_standing_warehouse_is_the_fit_from_the_files(
     past: Past, tmp_path: Path
 ) -> None:
-    """Were the night of the refit to begin with nothing, it would find the very same model."""
-    files = {NIGHT: people(0, PEOPLE), SIX: labs(*FEW_AT_SIX), SEVEN: labs(*FEW_AT_SEVEN)}
-    other = scenes.scene(tmp_path / "home")
-    for night, text in files.items():
-        other.drop(f"clinic_csv/labs-{night}.csv", text)
-        if night != SEVEN:
-            other.night(night)
-    shutil.rmtree(other.home.warehouse)
-    other.night(SEVEN)
+    """Had the night of the refit begun with nothing, it would have found the very same model."""
+    again = copied(past.scene, tmp_path / "home")
+    ledger = Ledger(again.home.ledger)
+    assert ledger.write("DELETE FROM model WHERE version = ?", [SECOND]) == 1
+    ledger.close()
 
-    assert other.digest() == past.digests[SEVEN]
-    assert versions(other) == past.models[SEVEN]
+    assert rebuilt(again, SEVEN) == past.digests[SEVEN]
+    kept = "SELECT * FROM model ORDER BY in_force_from"
+    assert again.ledger(kept) == past.scene.ledger(kept)
 
 
 # small clinics, and clinics that do not want it
@@ -371,64 +368,74 @@ def test_the_level_of_a_bridged_patient_is_that_of_the_reference(bridging: Bridg
 
 # a second run of a night
 
+EXACT = "\n".join(draw("LIM", date(2023 + k, 1, 5), 5.1 + k) for k in range(2))
+LIMIT = draw("LIM", date(2025, 1, 5), "<2.0")
+ALONE = result("ONE", date(2025, 1, 5), GLUCOSE, 90)
+USED = "SELECT DISTINCT model_version FROM fasting_pair WHERE patient_id = ?"
 
-def again_on_the_same_date(scene: Scene, old: str = "", new: str = "") -> None:
-    """A night too small to fit, and files that make it large enough; ``old`` and ``new``: rows of
-    the night before and of the small one."""
-    scene.drop("clinic_csv/labs-0.csv", people(0, 10) + old)
-    scene.night(NIGHT)
-    scene.drop("clinic_csv/labs-1.csv", people(10, 30) + new)
+
+@pytest.fixture(scope="module")
+def too_small(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """Two nights too small to fit, and in the inbox what makes the second large enough."""
+    made = scenes.scene(tmp_path_factory.mktemp("small") / "home")
+    made.drop("clinic_csv/labs-0.csv", people(0, 10) + EXACT + "\n")
+    made.night(NIGHT)
+    made.drop("clinic_csv/labs-1.csv", people(10, 30) + f"{LIMIT}\n{ALONE}\n")
+    made.night(SIX)
+    assert set(judges(made).values()) == {SHIPPED.version}
+    made.drop("clinic_csv/labs-2.csv", people(30, PEOPLE))
+    return made
+
+
+@dataclass(frozen=True)
+class Ways:
+    """The judges of a night and its digest, by a second run and from nothing."""
+
+    judges: tuple[dict[str, str], dict[str, str]]
+    alone: tuple[list[Any], list[Any]]
+    digests: tuple[str, str]
+
+
+def ways(scene: Scene) -> Ways:
     scene.night(SIX)
-    assert set(judges(scene).values()) == {SHIPPED.version}
-    scene.drop("clinic_csv/labs-2.csv", people(30, PEOPLE))
+    digest, found, alone = scene.digest(), judges(scene), scene.rows(USED, "ONE")
+    again = rebuilt(scene, SIX)
+    return Ways((found, judges(scene)), (alone, scene.rows(USED, "ONE")), (digest, again))
+
+
+@pytest.fixture(scope="module")
+def second(too_small: Scene, tmp_path_factory: pytest.TempPathFactory) -> Ways:
+    """The second night run again, with more files."""
+    return ways(copied(too_small, tmp_path_factory.mktemp("second") / "home"))
 
 
 def test_people_of_a_night_that_is_run_again_are_judged_by_the_model_it_then_fits(
-    scene: Scene,
+    second: Ways,
 ) -> None:
-    again_on_the_same_date(scene)
-    scene.night(SIX)
-    found, digest = judges(scene), scene.digest()
-
-    by_number = {int(name[1:]): version for name, version in found.items()}
-    assert {by_number[number] for number in by_number if number < 10} == {SHIPPED.version}
-    assert {by_number[number] for number in by_number if number >= 10} == {f"fitted-{SIX}"}
-    assert rebuilt(scene, SIX) == digest
-    assert judges(scene) == found
+    for found in second.judges:
+        by_number = {int(name[1:]): by for name, by in found.items() if name != "LIM"}
+        old = {by for number, by in by_number.items() if number < 10}
+        new = {by for number, by in by_number.items() if number >= 10}
+        assert (old, new) == ({SHIPPED.version}, {f"fitted-{SIX}"})
 
 
-EXACT = "\n".join(draw("ODD", date(2023 + k, 1, 5), 5.1 + k) for k in range(2)) + "\n"
-ODD = {
-    "a limit": (EXACT, draw("ODD", date(2025, 1, 5), "<2.0") + "\n"),
-    "no insulin": ("", result("ODD", date(2025, 1, 5), GLUCOSE, 90) + "\n"),
-}
-
-
-@pytest.mark.parametrize("case", ODD)
-def test_so_are_people_whose_draws_a_fit_leaves_out(scene: Scene, case: str) -> None:
-    version = "SELECT DISTINCT model_version FROM fasting_pair WHERE patient_id = 'ODD'"
-    again_on_the_same_date(scene, *ODD[case])
-    scene.night(SIX)
-    found, digest = scene.rows(version), scene.digest()
-
-    assert rebuilt(scene, SIX) == digest
-    assert scene.rows(version) == found == [(f"fitted-{SIX}",)]
+def test_so_are_people_whose_draws_a_fit_leaves_out(second: Ways) -> None:
+    assert [found["LIM"] for found in second.judges] == [f"fitted-{SIX}"] * 2
+    assert second.alone == ([(f"fitted-{SIX}",)],) * 2
+    assert second.digests[0] == second.digests[1]
 
 
 def test_so_are_they_if_the_night_that_fits_fails_and_is_run_once_more(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    too_small: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    again_on_the_same_date(scene)
+    scene = copied(too_small, tmp_path / "home")
     monkeypatch.setattr("flows.steps.store.digest", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         scene.night(SIX)
     monkeypatch.undo()
-    ledger = Ledger(scene.home.ledger)
-    assert len(ledger.models(SIX)) == 1
-    ledger.close()
+    assert len(scene.ledger("SELECT * FROM model")) == 1
 
-    scene.night(SIX)
-    found, digest = judges(scene), scene.digest()
+    found = ways(scene)
 
-    assert rebuilt(scene, SIX) == digest
-    assert judges(scene) == found
+    assert found.judges[0] == found.judges[1]
+    assert found.digests[0] == found.digests[1]
