@@ -95,8 +95,8 @@ def business_date(now: datetime, zone: str) -> date:
 
 
 def code_version(settings: Settings) -> str:
-    """The package's version, a hash of its sources and engines, and one of the sources' settings: what
-    decides a night beside its files and its date."""
+    """The package's version, a hash of its sources and engines, and one of the sources' settings:
+    what decides a night beside its files, its date and the trend models in force."""
     digest = hashlib.sha256(f"{duckdb.__version__} {pl.__version__}".encode())
     for package in ("expectations", "flows", "transforms", "warehouse"):
         root = Path(str(resources.files(package)))

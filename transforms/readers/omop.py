@@ -20,7 +20,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 
 import polars as pl
@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 
 from transforms.catalog import analytes, units
 from transforms.delimited import Delimited, delimited, header_names
-from transforms.landing import Opened, Reading, UnreadableError, shaped
+from transforms.landing import Opened, Reading, UnreadableError, no_rejects, shaped
 from transforms.readers.clinic_csv import CODE_SYSTEMS
 from transforms.text import Text, text
 from transforms.values import comparator
@@ -94,34 +94,19 @@ UNITS = _ids(
 OPERATORS = {"4171756": "<", "4171754": "<=", "4172704": ">", "4171755": ">=", "4172703": "="}
 SEX = {"8507": "M", "8532": "F"}
 
-DISORDERS = {
-    **_ids(
-        "201826=diabetes 192279=diabetes 37016354=diabetes 43530656=diabetes 43530685=diabetes"
-        " 4144583=diabetes 4226121=diabetes 45757499=diabetes 45763582=diabetes 45769905=diabetes"
-        " 45770830=diabetes 137613=pregnancy 199076=pregnancy 4188598=pregnancy 4217975=pregnancy"
-        " 43530950=pregnancy"
-    ),
-    "443612": "chronic kidney disease stage 4",
-    "193782": "end stage renal disease",
-}
-DRUGS = {
-    "19009384": "insulin, human",
-    "40166274": "insulin lispro",
-    "40163924": "metformin",
-    "43526467": "canagliflozin",
-    "1551170": "prednisone",
-    "1551192": "prednisone",
-}
+DISORDERS = _ids(
+    "201826=diabetes 192279=diabetes 37016354=diabetes 43530656=diabetes 43530685=diabetes"
+    " 4144583=diabetes 4226121=diabetes 45757499=diabetes 45763582=diabetes 45769905=diabetes"
+    " 45770830=diabetes 137613=pregnancy 199076=pregnancy 4188598=pregnancy 4217975=pregnancy"
+    " 43530950=pregnancy 443612=CKD-4 193782=ESRD"
+)
+DRUGS = _ids(
+    "19009384=insulin 40166274=insulin 40163924=metformin 43526467=canagliflozin"
+    " 1551170=prednisone 1551192=prednisone"
+)
 """Concept id -> a name our exclusions know, from the same vocabulary table."""
 
-SYSTEMS = {
-    "SNOMED": "snomed",
-    "ICD10": "icd10",
-    "ICD10CM": "icd10",
-    "ICD10GM": "icd10",
-    "RxNorm": "rxnorm",
-    "ATC": "atc",
-}
+SYSTEMS = _ids("SNOMED=snomed ICD10=icd10 ICD10CM=icd10 ICD10GM=icd10 RxNorm=rxnorm ATC=atc")
 """Vocabulary ids of the model -> code systems of ours."""
 
 
@@ -160,10 +145,8 @@ class Cells:
         return _unless(differ, pl.coalesce(time, date), date, time)
 
     def day(self, prefix: str) -> pl.Expr:
-        """``<prefix>_date``, else the day of ``<prefix>_datetime``."""
-        return pl.coalesce(
-            _day_or_time(self.text(f"{prefix}_date")), self.text(f"{prefix}_datetime")
-        )
+        """``<prefix>_date``, else ``<prefix>_datetime``."""
+        return pl.coalesce(self.text(f"{prefix}_date"), self.text(f"{prefix}_datetime"))
 
 
 def _day_or_time(stated: pl.Expr) -> pl.Expr:
@@ -174,9 +157,6 @@ def _unless(differ: pl.Expr, agreed: pl.Expr, *stated: pl.Expr) -> pl.Expr:
     """``agreed``, or where the statements differ, all of them: no text that anything can read."""
     both = pl.concat_str(*stated, separator=" | ", ignore_nulls=True)
     return pl.when(differ.fill_null(value=False)).then(both).otherwise(agreed)
-
-
-# ---------------------------------------------------------------- from a file to rows
 
 
 def read(opened: Opened) -> Reading:
@@ -197,12 +177,13 @@ def read(opened: Opened) -> Reading:
     if table in SET_ASIDE:
         return _set_aside(table, clean)
     split = _split(clean)
-    missing = split.missing(REQUIRED[table])
-    rows = _refused(split, missing) if missing else READ[table](split, opened.source.options)
-    rejects = [split.rejects, *([rows.rejects] if rows.rejects is not None else [])]
+    if missing := split.missing(REQUIRED[table]):
+        rows = Rows({}, _reject(split.rows, f"column_missing:{','.join(missing)}"))
+    else:
+        rows = READ[table](split, opened.source.options)
     return Reading(
         tables=rows.tables,
-        rejects=pl.concat(rejects),
+        rejects=pl.concat([split.rejects, rows.rejects]),
         rows_in=split.rows_in if counted is None else counted,
         notes=(*notes, *rows.notes),
         lines=clean.path,
@@ -283,18 +264,15 @@ class Rows:
     """What one table gives."""
 
     tables: Mapping[str, pl.LazyFrame]
-    rejects: pl.LazyFrame | None = None
+    rejects: pl.LazyFrame = field(default_factory=no_rejects)
     notes: tuple[str, ...] = ()
 
 
 def _set_aside(table: str, clean: Text) -> Reading:
+    """Lines are counted and not split: free text may hold anything."""
     rows = clean.lines().filter(pl.col("line") > 1, pl.col("text") != "")
     count = rows.select(pl.len()).collect(engine="streaming").item()
     return Reading({}, _reject(rows, f"record_not_used:{table}"), count, lines=clean.path)
-
-
-def _refused(split: Delimited, missing: tuple[str, ...]) -> Rows:
-    return Rows({}, _reject(split.rows, f"column_missing:{','.join(missing)}"))
 
 
 def _reject(rows: pl.LazyFrame, reason: str | pl.Expr) -> pl.LazyFrame:
@@ -302,12 +280,8 @@ def _reject(rows: pl.LazyFrame, reason: str | pl.Expr) -> pl.LazyFrame:
     return rows.select("line", reason=told, source_row=pl.lit(None, dtype=pl.String))
 
 
-# ---------------------------------------------------------------- results
-
-
 def _measurements(split: Delimited, _: Mapping[str, object]) -> Rows:
-    rows = _results(split, "measurement")
-    return Rows({"observation": shaped("observation", rows)})
+    return Rows({"observation": shaped("observation", _results(split, "measurement"))})
 
 
 def _observations(split: Delimited, _: Mapping[str, object]) -> Rows:
@@ -324,22 +298,19 @@ def _observations(split: Delimited, _: Mapping[str, object]) -> Rows:
 def _results(split: Delimited, kind: str) -> pl.LazyFrame:
     """Every row as landing columns, and its ``analyte`` where the code is of one."""
     cells = Cells(split.header)
-    return _with_unit(
-        _with_code(
-            split.rows.select(
-                "line",
-                *_value(cells),
-                patient_id=cells.id("person_id"),
-                concept=cells.concept(f"{kind}_concept_id"),
-                stated_code=_stated_loinc(cells, kind),
-                own_code=cells.raw(f"{kind}_source_value"),
-                stated_unit=cells.text("unit_source_value"),
-                unit_concept=cells.concept("unit_concept_id"),
-                source_observed_at=cells.moment(kind),
-                result_id=cells.id(f"{kind}_id"),
-            )
-        )
+    rows = split.rows.select(
+        "line",
+        patient_id=cells.id("person_id"),
+        concept=cells.concept(f"{kind}_concept_id"),
+        stated_code=_stated_loinc(cells, kind),
+        own_code=cells.raw(f"{kind}_source_value"),
+        stated_unit=cells.text("unit_source_value"),
+        unit_concept=cells.concept("unit_concept_id"),
+        source_observed_at=cells.moment(kind),
+        result_id=cells.id(f"{kind}_id"),
+        **_value(cells),
     )
+    return _with_unit(_with_code(rows))
 
 
 def _stated_loinc(cells: Cells, kind: str) -> pl.Expr:
@@ -363,66 +334,49 @@ def _with_code(rows: pl.LazyFrame) -> pl.LazyFrame:
     """``source_code``, ``code_system``, ``analyte``. The source's own code says more than the
     concept it was mapped to (mappings lose "fasting"): it is taken if both are of one analyte."""
     stated, by_id = pl.col("stated_code"), _looked_up(LOINC, pl.col("concept"))
-    differ = by_id.is_not_null() & ~_looked_up(_ANALYTE, stated).eq_missing(
-        _looked_up(_ANALYTE, by_id)
+    meant = _looked_up(_ANALYTE, by_id)
+    differ = (
+        by_id.is_not_null() & stated.is_not_null() & _looked_up(_ANALYTE, stated).ne_missing(meant)
     )
-    code = _unless(
-        stated.is_not_null() & differ,
-        pl.coalesce(stated, by_id, "concept", "own_code"),
-        pl.col("concept"),
-        stated,
-    )
-    is_loinc = pl.coalesce(stated, by_id).is_not_null()
+    agreed = pl.coalesce(stated, by_id, "concept", "own_code")
+    is_loinc = stated.is_not_null() | by_id.is_not_null()
     return rows.with_columns(
-        source_code=code,
+        source_code=_unless(differ, agreed, pl.col("concept"), stated),
         code_system=pl.when(is_loinc).then(pl.lit("loinc")).otherwise(pl.lit("local")),
     ).with_columns(analyte=_looked_up(_ANALYTE, pl.col("source_code")))
 
 
-def _value(cells: Cells) -> tuple[pl.Expr, pl.Expr]:
-    """``source_value`` and ``source_comparator``. A "<" that only the source's text kept counts."""
+def _value(cells: Cells) -> dict[str, pl.Expr]:
+    """The number, else the words; a "<" that only the source's text kept counts."""
     number, own = cells.text("value_as_number"), cells.text("value_source_value")
     concept = pl.lit("concept_id ") + cells.concept("value_as_concept_id")
-    words = pl.coalesce(own, cells.text("value_as_string"), concept)
+    stated = pl.coalesce(number, own, cells.text("value_as_string"), concept)
     operator = cells.concept("operator_concept_id")
     told, said = _looked_up(OPERATORS, operator), comparator(own)
-    is_unknown = operator.is_not_null() & told.is_null()
     is_opposed = (told != "=") & (told.str.slice(0, 1) != said.str.slice(0, 1))
+    differ = is_opposed | (operator.is_not_null() & told.is_null())
     named = pl.lit("operator_concept_id ") + operator
-    return (
-        _unless(
-            is_unknown | is_opposed.fill_null(value=False),
-            pl.coalesce(number, words),
-            number,
-            own,
-            named,
-        ).alias("source_value"),
-        pl.coalesce(said, pl.when(told != "=").then(told)).alias("source_comparator"),
-    )
+    return {
+        "source_value": _unless(differ, stated, number, own, named),
+        "source_comparator": pl.coalesce(said, pl.when(told != "=").then(told)),
+    }
+
+
+_SIZE = {f"{f.analyte} {f.unit}": f"{f.factor} {f.offset}" for f in units.FACTORS}
 
 
 def _with_unit(rows: pl.LazyFrame) -> pl.LazyFrame:
     """``source_unit``: as stated; where the concept means another size of unit, both."""
-    factors = units.factor_frame().lazy().drop_nulls()
     told = _looked_up(UNITS, pl.col("unit_concept"))
     said = _looked_up(units.ALIASES, units.folded(pl.col("stated_unit")))
-    compared = rows.with_columns(told=told, said=said)
-    for name in ("told", "said"):
-        sizes = factors.rename({"ucum": name, "factor": f"{name}_by", "offset": f"{name}_from"})
-        compared = compared.join(sizes, on=["analyte", name], how="left", maintain_order="left")
-    is_same = (pl.col("told_by") == pl.col("said_by")) & (
-        pl.col("told_from") == pl.col("said_from")
-    )
-    differ = (pl.col("told") != pl.col("said")) & ~is_same.fill_null(value=False)
+    sizes = [
+        _looked_up(_SIZE, pl.concat_str("analyte", pl.lit(" "), unit)) for unit in (told, said)
+    ]
+    differ = (told != said) & (sizes[0] != sizes[1]).fill_null(value=True)
     named = pl.lit("concept_id ") + pl.col("unit_concept")
-    understood = pl.when(pl.col("said").is_not_null()).then("stated_unit")
-    chosen = pl.coalesce(understood, "told", "stated_unit", named)
-    return compared.with_columns(
-        source_unit=_unless(differ, chosen, pl.col("stated_unit"), pl.col("told"))
-    )
-
-
-# ---------------------------------------------------------------- persons
+    understood = pl.when(said.is_not_null()).then("stated_unit")
+    chosen = pl.coalesce(understood, told, "stated_unit", named)
+    return rows.with_columns(source_unit=_unless(differ, chosen, pl.col("stated_unit"), told))
 
 
 def _persons(split: Delimited, options: Mapping[str, object]) -> Rows:
@@ -452,9 +406,6 @@ def _birth_date(cells: Cells, *, is_middle: bool) -> pl.Expr:
     parts = pl.concat_str(year, month, known_day, separator="-", ignore_nulls=True)
     instead = _day_or_time(cells.text("birth_datetime"))
     return pl.when(year.is_not_null()).then(parts).otherwise(instead)
-
-
-# ---------------------------------------------------------------- conditions and drugs
 
 
 def _conditions(split: Delimited, _: Mapping[str, object]) -> Rows:
