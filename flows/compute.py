@@ -57,25 +57,30 @@ def compute(con: duckdb.DuckDBPyConnection, as_of: date, models: Models) -> dict
     return counts
 
 
-def prepare(con: duckdb.DuckDBPyConnection) -> int:
-    """Persons and merges, and who has to be computed anew; returns how many."""
+def prepare(con: duckdb.DuckDBPyConnection) -> None:
+    """Persons and merges, and who has to be computed anew (``changed``)."""
     _persons(con)
     _changed(con)
-    return _count(con)
+
+
+def add_known_on(con: duckdb.DuckDBPyConnection, night: date) -> None:
+    """Have those computed anew who have a draw that became known on ``night``."""
+    con.execute(
+        "INSERT INTO changed SELECT DISTINCT patient_id FROM store.fasting_pair "
+        "WHERE known_on = ? AND patient_id NOT IN (SELECT patient_id FROM changed)",
+        [night],
+    )
 
 
 def refitted(con: duckdb.DuckDBPyConnection, night: date, models: Models) -> FrozenModel | None:
-    """A model of this clinic's own draws as they stand tonight; None where people are too few.
-
-    Whoever has a draw that became known tonight is computed anew, by that model.
-    """
+    """A model of this clinic's own draws as they stand tonight; None where people are too few."""
     con.execute("CREATE OR REPLACE TEMP TABLE draws AS SELECT * FROM store.fasting_pair LIMIT 0")
     for _ in _shards(con):
         columns = ", ".join(f'"{c}"' for c in DERIVED["fasting_pair"].columns[:-2])
         pairs = _pairs(con, models).collect()  # noqa: F841 DuckDB finds the frame by its name
         con.execute(f"INSERT INTO draws ({columns}) SELECT {columns} FROM pairs")
     usable = (
-        "SELECT patient_id, drawn_on, insulin_uiu_ml, glucose_mg_dl, lab, assay, known_on FROM "
+        "SELECT patient_id, drawn_on, insulin_uiu_ml, glucose_mg_dl, lab, assay FROM "
         "(FROM draws UNION ALL BY NAME FROM store.fasting_pair WHERE patient_id NOT IN "
         "(SELECT patient_id FROM changed)) WHERE (used OR reason = 'other assay') "
         "AND insulin_comparator IS NULL"
@@ -87,12 +92,7 @@ def refitted(con: duckdb.DuckDBPyConnection, night: date, models: Models) -> Fro
     )
     if people.height < frozen.FEWEST_PEOPLE:
         return None
-    con.execute(
-        f"INSERT INTO changed SELECT DISTINCT patient_id FROM ({usable}) WHERE known_on = ? "
-        "AND patient_id NOT IN (SELECT patient_id FROM changed)",
-        [night],
-    )
-    draws = frame(con, f"SELECT * EXCLUDE (known_on) FROM ({usable}) ORDER BY patient_id, drawn_on")
+    draws = frame(con, f"FROM ({usable}) ORDER BY patient_id, drawn_on")
     return frozen.refitted(draws, people.head(frozen.MOST_PEOPLE), night)
 
 

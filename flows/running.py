@@ -79,13 +79,15 @@ def as_account(done: Done) -> str:
     shown = steps.get("publish", {}).get("published", 0)
     lying = steps.get("land", {}).get("misplaced", 0)
     stray = f"  {lying} files lie outside of inbox/<source>/: move them there\n" if lying else ""
+    is_held = steps.get("alert", {}).get("held", 0)
+    held = " (the list is held back: see the heartbeat or `undertow model`)" if is_held else ""
     owed = f"; {done['mails_owed']} mails still owed" if done["mails_owed"] else ""
     return "\n".join(
         [
             f"Night of {done['night']}: {done['state']} in {sum(done['seconds'].values()):.1f} s",
             f"  {read.get('files', 0)} files, {read.get('staged', 0)} rows read, "
             f"{expect.get('quarantined', 0)} to quarantine, {changed} patients recomputed",
-            f"{stray}  {steps.get('alert', {}).get('opened', 0)} alerts opened, "
+            f"{stray}  {steps.get('alert', {}).get('opened', 0)} alerts opened{held}, "
             f"{steps.get('send', {}).get('sent', 0)} mails sent{owed}",
             f"  {'published ' + str(done['warehouse']) if shown else 'nothing changed'}; page "
             f"report/{done['night']}.html",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -212,11 +213,10 @@ def load(file: Path) -> Settings:
 
 def _check_tables(settings: Settings) -> None:
     for name, source in settings.sources.items():
-        if source.reader == "table":
-            from transforms.readers.table import mapping
-
+        if source.reader in ("table", "xpt"):
+            reader = import_module(f"transforms.readers.{source.reader}")
             try:
-                mapping(source.table)
+                reader.mapping(source.table)
             except ValueError as error:
                 key = f"sources.{name}.table."
                 raise SettingsError(key + str(error).replace("\n", f"\n{key}")) from None

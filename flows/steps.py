@@ -96,8 +96,8 @@ def merge(night: Night) -> Counts:
 
 def transform(night: Night) -> Counts:
     """Recompute what follows from what came, by the trend models in force."""
-    changed = prepare(night.db)
-    return compute(night.db, night.as_of, models(night, may_fit=changed > 0))
+    prepare(night.db)
+    return compute(night.db, night.as_of, models(night))
 
 
 def check(night: Night) -> Counts:
