@@ -33,8 +33,10 @@ REASONS: dict[str, str] = {
     "column_missing": "A required column is missing from the header; the row cannot be read.",
     "date_order_unknown": "The file's dates can be read day first and month first. Set date_order "
     "to dmy or mdy under the source's options in undertow.toml.",
-    "kind_unknown": "The file's name does not begin with a kind this reader knows (labs, patients, "
-    "medications, conditions, vitals).",
+    "kind_unknown": "The file's name does not begin with a kind its reader knows: labs, patients, "
+    "medications, conditions or vitals for clinic_csv, a table of the model for omop.",
+    "concept_unknown": "The concept is not known here and the row names neither a code we read nor a "
+    "name. Export it with standard_concept_name, or with the source's own code, and send it again.",
     "json_broken": "The line or entry is not valid JSON, or not of the shape FHIR gives it.",
     "resource_not_used": "A resource of a type Undertow does not use; set aside, nothing to do.",
     "record_not_used": "A record of a kind Undertow does not use; set aside, nothing to do.",
