@@ -72,7 +72,10 @@ class Account:
     def model_said(self) -> str:
         """The newest model, and how the newest draws lay in their forecasts."""
         m = self.model
-        said = f"Trend model {m['model_version']}, from {m['people']:,} people"
+        whom = (
+            "simulated people" if m["model_version"].startswith("simulated") else "of your people"
+        )
+        said = f"Trend model {m['model_version']}, from {m['people']:,} {whom}"
         if not m["n"]:
             return f"{said}."
         return (

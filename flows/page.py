@@ -36,7 +36,7 @@ def _facts(night: Night, con: duckdb.DuckDBPyConnection) -> dict[str, object]:
     )
     forecasts = (
         "SELECT * FROM prediction_check WHERE grouped_by <> 'lab' OR n >= 20 "
-        "ORDER BY analyte DESC, grouped_by, n DESC"
+        "ORDER BY analyte DESC, grouped_by, CASE grouped_by WHEN 'draws' THEN level END, n DESC"
     )
     steps = night.ledger.rows("SELECT * FROM step WHERE run_id = ? ORDER BY rowid", [night.run_id])
     return {

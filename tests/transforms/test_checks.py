@@ -256,12 +256,22 @@ def test_a_list_of_one_laboratory_is_not_held_where_most_people_are_of_it() -> N
 
 
 def test_a_laboratory_with_less_than_half_of_the_list_does_not_dominate() -> None:
-    def two(of_m: int) -> bool:
-        rest = evaluated(50 - of_m, 800, by_chance=5)
-        return bool(verdict(rest, evaluated(of_m, 50, by_chance=10, lab="M"))["is_held"])
+    def is_held(of_m: int) -> bool:
+        rest = [evaluated(50 - of_m // 2, 400, by_chance=13, lab=lab) for lab in ("L", "N")]
+        return bool(verdict(*rest, evaluated(of_m, 50, by_chance=13, lab="M"))["is_held"])
 
-    assert not two(24)
-    assert two(26)
+    assert not is_held(46)
+    assert is_held(54)
+
+
+def test_a_laboratory_with_less_than_twice_its_share_of_people_does_not_dominate() -> None:
+    def is_held(people: int) -> bool:
+        rest = evaluated(150, 1350, by_chance=75)
+        of_m = evaluated(350, people - 350, by_chance=75, lab="M")
+        return bool(verdict(rest, of_m)["is_held"])
+
+    assert not is_held(1000)
+    assert is_held(700)
 
 
 def test_one_platform_dominates_as_a_laboratory_does() -> None:
@@ -274,8 +284,8 @@ def test_one_platform_dominates_as_a_laboratory_does() -> None:
 
 def test_a_small_list_of_one_laboratory_may_be_chance() -> None:
     hold = replace(HOLD, fewest_listed=4)
-    few = (evaluated(1, 79, by_chance=1), evaluated(3, 57, by_chance=0, lab="M"))
-    many = (evaluated(10, 790, by_chance=10), evaluated(30, 370, by_chance=2, lab="M"))
+    few = (evaluated(1, 69, by_chance=1), evaluated(3, 27, by_chance=0, lab="M"))
+    many = (evaluated(10, 690, by_chance=10), evaluated(30, 270, by_chance=2, lab="M"))
 
     assert not verdict(*few, hold=hold)["is_held"]
     assert "lab (M)" in verdict(*many, hold=hold)["held_because"]

@@ -162,6 +162,23 @@ def test_the_size_of_a_platforms_effect_does_not_reach_the_prior() -> None:
     assert found.noise.insulin_sd == pytest.approx(fitted().noise.insulin_sd, rel=0.03)
 
 
+def test_a_patients_draws_on_another_platform_do_not_reach_the_prior() -> None:
+    people = draws().select("patient_id").unique()
+    of_a = draws().filter(pl.col("lab") == "A")
+    last = of_a.sort("drawn_on").group_by("patient_id", maintain_order=True).last().head(5)
+    high = pl.col("insulin_uiu_ml") * 6
+
+    def with_extra(assay: str) -> FrozenModel:
+        extra = last.select(
+            pl.exclude("lab", "assay", "insulin_uiu_ml"), high, lab=pl.lit("Z"), assay=pl.lit(assay)
+        ).with_columns(pl.col("drawn_on").dt.offset_by("1mo"))
+        return refitted(pl.concat([of_a, extra.select(of_a.columns)]), people, NIGHT)
+
+    alone = refitted(of_a, people, NIGHT)
+    assert with_extra("Y").prior == alone.prior
+    assert with_extra("X").prior != alone.prior, "the same assay in another place"
+
+
 def test_a_refit_to_people_of_even_noise_leaves_room_for_noisy_ones() -> None:
     even = replace(CLEAN, insulin_cvi=0.1, person_noise_sd=0.0, insulin_wander=0.03)
     pairs = cohort(PEOPLE, 2002, even).pairs().collect()
