@@ -9,7 +9,9 @@ class ProbabilitiesAreProbabilities(RowExpectation):
     sentence = "A probability lies outside 0 to 1 or is missing."
     fails_where = (
         "p_climbing_unseen IS NULL OR p_climbing_unseen NOT BETWEEN 0 AND 1 "
-        "OR p_insulin_climbing NOT BETWEEN 0 AND 1 OR p_glucose_fine NOT BETWEEN 0 AND 1"
+        "OR p_insulin_climbing NOT BETWEEN 0 AND 1 OR p_glucose_fine NOT BETWEEN 0 AND 1 "
+        "OR p_shuffled NOT BETWEEN 0 AND 1 OR pit_insulin NOT BETWEEN 0 AND 1 "
+        "OR pit_glucose NOT BETWEEN 0 AND 1"
     )
 
 
@@ -20,7 +22,10 @@ class JointIsNotAboveItsParts(RowExpectation):
 
 class IntervalHoldsItsSlope(RowExpectation):
     sentence = "An interval's ends are the wrong way round."
-    fails_where = "insulin_slope_low > insulin_slope_high OR glucose_slope_low > glucose_slope_high"
+    fails_where = (
+        "insulin_slope_low > insulin_slope_high OR glucose_slope_low > glucose_slope_high "
+        "OR insulin_level_low > insulin_level_high OR glucose_level_low > glucose_level_high"
+    )
 
 
 class LevelIsPlausible(RowExpectation):

@@ -254,9 +254,13 @@ COMPUTED: dict[str, tuple[list[Row], dict[str, list[Row]]]] = {
             "probabilities_are_probabilities": [
                 TREND | {"patient_id": "t1", "p_climbing_unseen": None},
                 TREND | {"patient_id": "t2", "p_glucose_fine": 1.2},
+                TREND | {"patient_id": "t3", "pit_insulin": float("nan")},
             ],
             "joint_is_not_above_its_parts": [TREND | {"p_climbing_unseen": 0.63}],
-            "interval_holds_its_slope": [TREND | {"insulin_slope_low": 3.0}],
+            "interval_holds_its_slope": [
+                TREND | {"insulin_slope_low": 3.0},
+                TREND | {"insulin_level_low": 9.0, "insulin_level_high": 8.0},
+            ],
             "level_is_plausible": [TREND | {"glucose_level_mg_dl": 900.0}],
         },
     ),
