@@ -261,7 +261,7 @@ def alerts_show(number: str, home: str | None, as_json: bool) -> None:
 
 @cli.command()
 @click.option("--people", type=click.IntRange(100), default=5000, show_default=True)
-@click.option("--seed", default=1001, show_default=True, help="Another seed, other people.")
+@click.option("--seed", default=3001, show_default=True, help="Another seed, other people.")
 @click.option("--world", multiple=True, default=("base",), help="A simulated world, or all.")
 @click.option("--draws", type=click.IntRange(2, 10), help="Visits of each person.")
 @click.option("--every", type=float, help="Years between visits, about.")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
+from flows import compute
 from tests.flows.scene import GLUCOSE, INSULIN, NIGHT, Scene, labs, patients, result
 
 NIGHTS = 3
@@ -108,6 +110,26 @@ def agrees(scene: Scene, nights: list[list[Delivery]]) -> None:
     assert scene.digest() == digests[night]
     for past in list(digests)[:-1]:
         assert scene.run("replay", str(past), "--json").json["digest_now"] == digests[past]
+
+
+def test_patients_computed_a_few_at_a_time_give_the_digest_of_all_at_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for files in deliveries(77)[:1]:
+        at_once = delivered(scene, files, NIGHT)
+    shards: list[int] = []
+    judged = compute._per_patient
+
+    def counted(*given: Any) -> Any:
+        shards.append(1)
+        return judged(*given)
+
+    monkeypatch.setattr(compute, "_per_patient", counted)
+    monkeypatch.setattr(compute, "SHARD", 2)
+    scene.night(NIGHT, rebuild=True)
+
+    assert scene.digest() == at_once
+    assert len(shards) > 2
 
 
 def test_a_night_costs_what_arrived_not_what_is_stored(scene: Scene) -> None:
