@@ -39,6 +39,12 @@ _LIVE = (
     "superseded_at IS NULL AND status NOT IN "
     "('cancelled', 'deleted', 'wrong_patient', 'entered_in_error')"
 )
+_LASTING_MERGES = (
+    "SELECT h.source, patient_id, arg_max(merged_into, (h.known_at, file_id, line)) AS into "
+    "FROM store.patient h JOIN store.source_file USING (file_id) "
+    "WHERE reader = 'hl7v2' AND merged_into IS NOT NULL GROUP BY ALL"
+)
+"""An HL7 message tells of a merge once; later messages for the old number say nothing of it."""
 _AFFECTED = "patient_id IN (SELECT patient_id FROM affected)"
 
 
@@ -122,8 +128,10 @@ def _persons(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE OR REPLACE TEMP TABLE old_alias AS SELECT * FROM store.patient_alias")
     records = frame(
         con,
-        "SELECT patient_id, birth_date, sex, time_zone, merged_into, known_at "
-        "FROM store.patient WHERE superseded_at IS NULL ORDER BY known_at, file_id, line",
+        "SELECT patient_id, birth_date, sex, time_zone, coalesce(p.merged_into, m.into) AS "
+        "merged_into, known_at FROM store.patient p LEFT JOIN "
+        f"({_LASTING_MERGES}) m USING (source, patient_id) "
+        "WHERE superseded_at IS NULL ORDER BY known_at, file_id, line",
     )
     alias = aliases(records.group_by("patient_id", maintain_order=True).last())
     staged = " UNION ".join(f"SELECT patient_id FROM staging.{name}" for name in HISTORY)

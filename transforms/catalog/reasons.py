@@ -41,6 +41,17 @@ REASONS: dict[str, str] = {
     "resource_not_used": "A resource of a type Undertow does not use; set aside, nothing to do.",
     "record_not_used": "A record of a kind Undertow does not use; set aside, nothing to do.",
     "version_not_read": "Written in a version of the standard that is not read (FHIR R4 is).",
+    "segment_broken": "A line that is no segment: text between messages, or a result cut by a line end "
+    "inside its value. Have the message sent again.",
+    "message_broken": "The first segment (MSH) cannot be read or has no type. Have the message sent "
+    "again.",
+    "message_cut": "The MLLP frame is not closed: the message was cut. Send it again.",
+    "message_headless": "A result outside of any message (no MSH before it). Send the message whole.",
+    "message_too_long": "A message of more than 32 MB is not read. Ask the source to split it.",
+    "batch_count_wrong": "A batch's trailer is missing or states another count than came. What came is "
+    "read; ask the source for the rest.",
+    "merge_not_read": "Records are linked, unlinked or moved (A24, A37, A43), which is not applied "
+    "here. Check whose results these are.",
     "patient_missing": "The row does not say whose it is.",
     "reader_failed": "The reader could not cope with this file. Report it; the file is kept.",
 }

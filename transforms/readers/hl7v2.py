@@ -1,0 +1,490 @@
+"""HL7 v2 (2.2 to 2.8): results (ORU, OUL, ORF, OBX in ADT) and merges of patients (A34, A40 ...).
+
+A row is an OBX; of a message without OBX, the message itself (its MSH); a line that is no segment;
+and a batch segment whose count is wrong. Who the patient is and what PID says of it stands on the
+first row of the message.
+
+Identity of a patient: of PID-3's repetitions the first of type MR, else PI, else PT, else any
+other that is not an account, visit, social security or licence number; else PID-2. The assigning
+authority is left out: set ``authority`` in the source's options to take only that authority's, or
+``keep_authority = true`` to write it before each identifier.
+
+Identity of a result: filler order (OBR-3, else OBR-2, ORC-3, ORC-2), code of OBX-3, OBX-4. Results
+of one message that share all three, as in a series, also have their time, then their number.
+
+Time of the draw: OBX-14, else OBR-7; the other way round with ``draw_time = "OBR-7"`` for a
+laboratory that writes the time of analysis into OBX-14. A time without an offset has the source's
+zone where one is set, else the offset of MSH-7 as the standard says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from transforms.catalog import words
+from transforms.hl7 import Messages, at, messages, moment, piece, unescaped
+from transforms.hl7_context import (
+    Options,
+    framed,
+    heads_of,
+    notes_of,
+    orders_of,
+    people_of,
+    per_value,
+    segments,
+    stated_of,
+)
+from transforms.landing import LANDING, PLACE, REJECTS, Opened, Reading, Source, shaped
+
+READ: Final = ("observation", "patient")
+COLUMNS: Final = tuple(dict.fromkeys(name for table in READ for name in LANDING[table]))
+ROWS: Final = pl.Schema(
+    {
+        "line": pl.Int64,
+        "part": pl.Int32,
+        "source_row": pl.String,
+        "table": pl.String,
+        "reason": pl.String,
+        **dict.fromkeys(COLUMNS, pl.String),
+    }
+)
+"""Rows of both tables and the rejects (those with a ``reason``) in one frame."""
+
+RESULTS = ("ORU", "OUL", "ORF", "ADT")
+"""Message types whose OBX are results of the patient; in others they are set aside."""
+MOVES = ("A24", "A37", "A43")
+"""Links, unlinks and moves of identifiers: applied by nobody here, so they wait."""
+DOCUMENTS = ("ED", "RP", "NA", "MA")
+"""Values that are files, pointers or waveforms."""
+CODED = ("CE", "CWE", "CNE", "CF")
+TEXTS = ("ST", "TX", "FT", "")
+MAX_LINE = 1_000_000
+QUOTED = 2_000
+"""Characters of a rejected segment that are kept when it is longer."""
+LOINC_SHAPE = r"^\d{1,5}-\d$"
+WITH_REMARK = r"^((?:[<>]=?|≤|≥)?\s*[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+))(\s*[*;(\[\n].*|\s+.*)$"
+REMARK = (
+    r"(?s)^\s*(?:[*;][^\d]*|\n\s*[^\d\s<>+-].*|[(\[][^\d)\]]*[)\]]|(?:HH?|LL?|A|N)"
+    r"|see (?:comment|note)s?)\s*$"
+)
+"""What may stand behind a number without changing it: a flag, a bracket, another line of text."""
+
+
+@dataclass(frozen=True)
+class _Span:
+    """What one span gave: rows as a file, batch segments, and counts for the notes."""
+
+    rows: Path
+    batches: pl.DataFrame
+    counts: dict[str, int]
+    authorities: frozenset[str]
+
+
+def read(opened: Opened) -> Reading:
+    """Read a file of HL7 v2 messages, plain, in batches (FHS, BHS) or in MLLP frames.
+
+    Raises:
+        UnreadableError: the file is empty or holds no MSH, or a message is beyond 32 MB.
+    """
+    found, options = messages(opened), _options(opened.source)
+
+    def kept(number: int) -> _Span:
+        lines = found.spans[number].lines(found.path)
+        return _span(lines, found, options, opened.scratch / f"hl7-{number:06d}.arrow")
+
+    with ThreadPoolExecutor(min(pl.thread_pool_size(), 2)) as pool:
+        spans = list(pool.map(kept, range(len(found.spans))))
+    batches = _batch_rejects(pl.concat([span.batches for span in spans]))
+    rows = pl.scan_ipc([span.rows for span in spans])
+    rejects = rows.filter(pl.col("reason").is_not_null()).select(*REJECTS)
+    return Reading(
+        tables=_tables(rows),
+        rejects=pl.concat([rejects, batches.lazy()]),
+        rows_in=found.rows + batches.height,
+        notes=found.notes + _notes(spans, options),
+        lines=found.path,
+    )
+
+
+def _options(source: Source) -> Options:
+    given = source.options
+    authority = given.get("authority")
+    return Options(
+        draws_first=given.get("draw_time") == "OBR-7",
+        authority=str(authority) if authority else None,
+        keep_authority=bool(given.get("keep_authority")),
+        zoned=source.time_zone != "UTC",
+        codes=tuple(source.codes),
+    )
+
+
+def _tables(rows: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
+    present = rows.select(pl.col("table").unique()).collect(engine="streaming")["table"]
+    return {
+        table: shaped(table, rows.filter(pl.col("table") == table).select(*PLACE, *LANDING[table]))
+        for table in READ
+        if table in present
+    }
+
+
+def _notes(spans: Sequence[_Span], options: Options) -> tuple[str, ...]:
+    total = {key: sum(span.counts[key] for span in spans) for key in ("test", "apart", "headless")}
+    authorities = len(frozenset().union(*(span.authorities for span in spans)))
+    told = {
+        f"{total['test']} messages are marked as tests (MSH-11 is not P); they are read": "test",
+        f"{total['headless']} segments stand outside of any message": "headless",
+        f"{total['apart']} results have OBX-14 on another day than OBR-7: if it is the time of "
+        'analysis, set draw_time = "OBR-7" in the options of the source': "apart",
+    }
+    said = tuple(note for note, key in told.items() if total[key])
+    if authorities < 2 or options.authority or options.keep_authority:
+        return said
+    return (*said, f"patients' identifiers are of {authorities} assigning authorities")
+
+
+# ---------------------------------------------------------------- a span of messages
+
+
+def _span(lines: pl.DataFrame, found: Messages, options: Options, target: Path) -> _Span:
+    lines = framed(lines)
+    heads = heads_of(lines, found.cut, options)
+    people = people_of(lines, heads, options)
+    results = _results(lines, heads, people, found.open_line, options)
+    persons = _person_rows(people, results)
+    bare = heads.with_columns(has_pid=pl.col("msg").is_in(people["msg"].unique().to_list()))
+    parts = [results, persons, _bare_rows(bare, results, people), _strays(lines)]
+    rows = pl.concat([_alike(part) for part in parts]).sort("line", "part", maintain_order=True)
+    rows.with_columns(source_row=_quote()).write_ipc(target, compression="lz4")
+    outside = (pl.col("kind") != "MSH") & ~pl.col("is_boundary") & ~pl.col("seg").is_in(["", "OBX"])
+    counts = {
+        "test": heads.filter(pl.col("processing") != "P").height,
+        "apart": results.filter(pl.col("is_apart")).height,
+        "headless": lines.filter(outside).height,
+    }
+    batches = lines.filter("is_boundary").select("line", "kind", "sep", "text")
+    return _Span(target, batches, counts, frozenset(people["authority"].drop_nulls()))
+
+
+def _alike(rows: pl.DataFrame) -> pl.DataFrame:
+    """``rows`` as :data:`ROWS`: what they lack is null, and the part 0."""
+    return rows.select(
+        pl.col(name).cast(dtype)
+        if name in rows.columns
+        else pl.lit(0 if name == "part" else None, dtype).alias(name)
+        for name, dtype in ROWS.items()
+    )
+
+
+def _quote() -> pl.Expr:
+    """A rejected document of megabytes is not quoted whole."""
+    text, is_long = pl.col("source_row"), pl.col("source_row").str.len_chars() > QUOTED
+    return pl.when(is_long).then(text.str.head(QUOTED) + " ...").otherwise(text)
+
+
+def _bare_rows(heads: pl.DataFrame, results: pl.DataFrame, people: pl.DataFrame) -> pl.DataFrame:
+    """Rejects of messages without OBX that give no patient, and of merges that are not applied."""
+    kind, event = pl.col("type"), pl.col("event")
+    no_patient = ~pl.col("msg").is_in(people["msg"].unique().to_list())
+    reason = (
+        pl.when(pl.col("bad").is_not_null())
+        .then("bad")
+        .when((kind == "ADT") & event.is_in(MOVES))
+        .then("merge_not_read:" + event)
+        .when(no_patient & ((kind == "ADT") | pl.col("has_pid")))
+        .then(pl.lit("patient_missing"))
+        .when(no_patient)
+        .then("record_not_used:" + kind)
+    )
+    bare = heads.join(results, on="msg", how="anti").with_columns(reason=reason)
+    return bare.drop_nulls("reason").select("reason", line="msg")
+
+
+def _strays(lines: pl.DataFrame) -> pl.DataFrame:
+    lost = lines.filter(pl.col("seg") == "")
+    return lost.select("line", reason=pl.lit("segment_broken"), source_row="text")
+
+
+# ---------------------------------------------------------------- patients
+
+
+def _person_rows(people: pl.DataFrame, results: pl.DataFrame) -> pl.DataFrame:
+    """Patient rows on the first row of their message.
+
+    Of a message with results only what PID says is of use, and only the last time it is said.
+    """
+    first = results.group_by("msg").agg(first=pl.col("line").min())
+    facts = ["patient_id", "source_birth_date", "source_sex"]
+    known = people.filter(pl.col("bad").is_null()).join(first, on="msg", how="left")
+    is_bare = pl.col("first").is_null() | (pl.col("seg") == "MRG")
+    says = pl.any_horizontal(pl.col(facts[1:]).is_not_null()) & pl.col("patient_id").is_not_null()
+    kept = pl.concat(
+        [known.filter(is_bare), known.filter(~is_bare & says).unique(facts, keep="last")]
+    ).sort("line")
+    is_named = pl.col("patient_id").is_not_null()
+    is_read = is_named & ((pl.col("seg") == "PID") | pl.col("merged_into").is_not_null())
+    return kept.select(
+        *facts,
+        "merged_into",
+        line=pl.coalesce("first", "msg"),
+        part=pl.int_range(pl.len()).over("msg"),
+        source_row="text",
+        source_reported_at="sent",
+        table=pl.when(is_read).then(pl.lit("patient")),
+        reason=pl.when(~is_read).then(pl.lit("patient_missing")),
+    )
+
+
+# ---------------------------------------------------------------- results
+
+
+def _results(
+    lines: pl.DataFrame, heads: pl.DataFrame, people: pl.DataFrame, last: int, options: Options
+) -> pl.DataFrame:
+    """A row or a reject for every OBX; with ``msg`` and ``is_apart``."""
+    notes = notes_of(lines, heads)
+    own = notes.rename({"owner": "line", "fasting": "own_fasting"})
+    persons = people.filter(pl.col("seg") == "PID").select("patient_id", PID="line")
+    of_person = notes.select(PID="owner", person_note="note", person_fasting="fasting")
+    orders = orders_of(lines, heads, notes)
+    commons = segments(lines, heads, "ORC").select(ORC="line", placed=pl.coalesce(at(3), at(2)))
+    found = (
+        _fields(segments(lines, heads, "OBX"), last)
+        .join(persons, on="PID", how="left", maintain_order="left")
+        .join(orders, on="OBR", how="left", maintain_order="left")
+        .join(commons, on="ORC", how="left", maintain_order="left")
+        .join(own, on="line", how="left", maintain_order="left")
+        .join(of_person, on="PID", how="left", maintain_order="left")
+    )
+    return _identified(_landed(_valued(found), options))
+
+
+def _fields(rows: pl.DataFrame, last: int) -> pl.DataFrame:
+    """The fields of OBX by name, and the reason why one is not read."""
+    given = rows.with_columns(
+        value_type=at(2).fill_null("").str.to_uppercase(),
+        coded=at(3),
+        subid=at(4),
+        given=at(5),
+        units=at(6),
+        result_status=piece(at(11), 0),
+        observed=at(14),
+        producer=at(15),
+        method=at(17),
+        performer=at(23),
+        n_fields=pl.col("f").list.len(),
+    ).drop("f")
+    return given.with_columns(
+        reason=_refusal(last), source_row=pl.lit(None, pl.String), part=pl.lit(0, pl.Int32)
+    ).with_columns(
+        source_row=pl.when(
+            pl.col("reason").is_not_null() & (pl.col("text").str.len_chars() > QUOTED)
+        ).then("text")
+    )
+
+
+def _refusal(last: int) -> pl.Expr:
+    kind, text = pl.col("value_type"), pl.col("text")
+    is_ended = pl.col("result_status").is_not_null()
+    seen = pl.col("observed").str.len_chars().fill_null(14)
+    is_open = (pl.col("line") == last) & (~is_ended | ((pl.col("n_fields") == 15) & (seen < 14)))
+    checks = (
+        (pl.lit("message_headless"), pl.col("kind") != "MSH"),
+        (pl.col("bad"), pl.col("bad").is_not_null()),
+        (pl.lit("nul_byte"), text.str.contains("\x00", literal=True)),
+        ("record_not_used:" + kind, kind.is_in(DOCUMENTS)),
+        ("record_not_used:" + pl.col("type"), ~pl.col("type").is_in(RESULTS)),
+        (pl.lit("line_too_long"), text.str.len_bytes() > MAX_LINE),
+        (pl.lit("segment_broken"), pl.col("before_stray") & ~is_ended),
+        (pl.lit("last_line_open"), is_open),
+    )
+    return pl.coalesce(pl.when(wrong).then(reason) for reason, wrong in checks)
+
+
+def _valued(rows: pl.DataFrame) -> pl.DataFrame:
+    """Adds ``value`` and ``remark``; each repetition of a number or a code is a part."""
+    given = pl.col("given")
+    is_text = pl.col("value_type").is_in(TEXTS)
+    repeats = given.str.contains(pl.col("rep"), literal=True).fill_null(value=False)
+    lines = pl.when(is_text & repeats).then(given.str.split(pl.col("rep")).list.join("\n"))
+    rows = rows.with_columns(given=pl.coalesce(lines, given))
+    is_many = repeats & ~is_text & pl.col("reason").is_null()
+    if rows.select(is_many.any()).item():
+        many = rows.filter(is_many).with_columns(given=given.str.split(pl.col("rep")))
+        many = many.explode("given").with_columns(
+            part=pl.int_range(pl.len(), dtype=pl.Int32).over("line")
+        )
+        rows = pl.concat([rows.filter(~is_many), many]).sort("line", "part")
+    coded = pl.coalesce(piece(given, 8), piece(given, 1), piece(given, 0))
+    number = pl.concat_str([piece(given, i).fill_null("") for i in range(4)]).str.strip_prefix("=")
+    kind = pl.col("value_type")
+    rows = rows.with_columns(
+        value=pl.when(kind.is_in(CODED)).then(coded)
+        .when((kind == "SN") & (number != "")).then(number)
+        .otherwise(given)
+    )  # fmt: skip
+    return _split(unescaped(rows, ("value", "subid", "placed")))
+
+
+def _split(rows: pl.DataFrame) -> pl.DataFrame:
+    """A number with a remark behind it as number and ``remark``."""
+    value = pl.col("value").str.strip_chars()
+    found = value.str.extract_groups("(?s)" + WITH_REMARK).struct
+    rest = found.field("2")
+    is_remark = rest.str.contains(REMARK) | words.is_haemolysed(rest)
+    splits = pl.col("value_type").is_in(TEXTS) & is_remark
+    return rows.with_columns(
+        value=pl.when(splits).then(found.field("1")).otherwise(value),
+        remark=pl.when(splits).then(rest.str.strip_chars()),
+    )
+
+
+def _landed(rows: pl.DataFrame, options: Options) -> pl.DataFrame:
+    """Adds the landing columns of OBX that do not depend on other OBX, and ``is_apart``."""
+    stated = ("own_fasting", "order_fasting", "person_fasting")
+    analysed = moment(pl.col("observed"), pl.col("offset"))
+    for columns, made in (
+        (("coded",), _code(options.codes)),
+        (("units",), [_unit().alias("source_unit")]),
+        (("producer", "method", "performer", "facility"), _maker()),
+        (("observed", "offset"), [analysed.alias("analysed")]),
+        (stated, [stated_of(*stated).alias("source_fasting")]),
+    ):
+        rows = per_value(rows, columns, made)
+    first, second = ("drawn", "analysed") if options.draws_first else ("analysed", "drawn")
+    said = ("remark", "note", "condition", "order_note", "clinical", "person_note")
+    is_apart = pl.col("drawn").str.head(10) != pl.col("analysed").str.head(10)
+    return rows.with_columns(
+        source_value="value",
+        source_observed_at=pl.coalesce(first, second),
+        source_reported_at=pl.coalesce("changed", "sent"),
+        source_status=pl.coalesce("result_status", "order_status"),
+        comment=pl.concat_str(*said, separator="; ", ignore_nulls=True),
+        number=pl.coalesce("order", "placed"),
+        is_apart=is_apart.fill_null(value=False),
+    )
+
+
+def _maker() -> list[pl.Expr]:
+    producer = _name(pl.col("producer"))
+    lab = pl.coalesce(producer, piece(pl.col("performer"), 0), "facility")
+    return [lab.alias("lab"), _name(pl.col("method")).alias("assay")]
+
+
+def _name(coded: pl.Expr) -> pl.Expr:
+    return pl.coalesce(piece(coded, 1), piece(coded, 0))
+
+
+def _unit() -> pl.Expr:
+    units = pl.col("units")
+    is_ucum_second = (piece(units, 5) == "UCUM") & (piece(units, 2) != "UCUM")
+    second = pl.when(is_ucum_second).then(piece(units, 3))
+    return piece(pl.coalesce(second, piece(units, 0), piece(units, 1)), 0, "sub")
+
+
+def _code(mapped: Sequence[str]) -> list[pl.Expr]:
+    """``source_code`` and ``code_system``: LOINC where OBX-3 has it, else a code that the source
+    maps, else the first; the text where there is no code."""
+    coded = pl.col("coded")
+    first, text, system = (piece(coded, i) for i in range(3))
+    other, other_text, other_system = (piece(coded, i) for i in range(3, 6))
+    is_loinc, is_other_loinc = (
+        s.str.to_uppercase().is_in(["LN", "LOINC", "LNC"]).fill_null(value=False)
+        for s in (system, other_system)
+    )
+    wanted = is_other_loinc | (other.is_in(mapped) & ~first.is_in(mapped).fill_null(value=False))
+    takes_other = (
+        ~is_loinc & other.is_not_null() & (wanted.fill_null(value=False) | first.is_null())
+    )
+    code = pl.when(takes_other).then(other).otherwise(first)
+    named = pl.when(takes_other).then(other_system).otherwise(system).str.to_uppercase()
+    is_shaped = named.is_null() & code.str.contains(LOINC_SHAPE)
+    by_name = (
+        pl.when(named.is_in(["LN", "LOINC", "LNC"]) | is_shaped).then(pl.lit("loinc"))
+        .when(named.is_in(["SCT", "SNM", "SNOMED"])).then(pl.lit("snomed"))
+        .otherwise(pl.lit("local"))
+    )  # fmt: skip
+    return [
+        pl.coalesce(code, text, other_text).alias("source_code"),
+        pl.when(pl.coalesce(code, text, other_text).is_not_null())
+        .then(by_name)
+        .alias("code_system"),
+    ]
+
+
+def _identified(rows: pl.DataFrame) -> pl.DataFrame:
+    """Adds ``result_id`` and ``table``; a withdrawal keeps the plain identity of what it takes
+    back, so it does not count among results that share it."""
+    key = pl.concat_str(
+        "number", pl.lit("/") + pl.col("source_code").fill_null(""),
+        (pl.lit("/") + pl.col("subid")).fill_null(""),
+        pl.when(pl.col("part") > 0).then(pl.lit("~") + pl.col("part").cast(pl.String))
+        .otherwise(pl.lit("")),
+    )  # fmt: skip
+    stands = pl.col("reason").is_null() & ~pl.col("source_status").is_in(["D", "W"]).fill_null(
+        value=False
+    )
+    rows = rows.with_columns(
+        result_id=key,
+        table=pl.when(pl.col("reason").is_null()).then(pl.lit("observation")),
+        stands=stands,
+    )
+    timed = pl.concat_str("result_id", pl.col("source_observed_at").fill_null("-"), separator="@")
+    return unescaped(_told_apart(_told_apart(rows, timed), _numbered()), TEXT_COLUMNS)
+
+
+TEXT_COLUMNS = ("source_code", "source_unit", "lab", "assay")
+
+
+def _numbered() -> pl.Expr:
+    nth = (pl.int_range(pl.len()).over("msg", "result_id") + 1).cast(pl.String)
+    return pl.concat_str("result_id", nth, separator="#")
+
+
+def _told_apart(rows: pl.DataFrame, longer: pl.Expr) -> pl.DataFrame:
+    """``longer`` for results of one message that share their identity."""
+    shared = (
+        pl.col("stands") & pl.col("result_id").is_not_null()
+        & (pl.col("stands").sum().over("msg", "result_id") > 1)
+    )  # fmt: skip
+    if not rows.filter("stands").select("msg", "result_id").is_duplicated().any():
+        return rows
+    return rows.with_columns(result_id=pl.when(shared).then(longer).otherwise("result_id"))
+
+
+# ---------------------------------------------------------------- batches
+
+
+def _batch_rejects(segments: pl.DataFrame) -> pl.DataFrame:
+    """BTS and FTS whose count is not what came, BHS and FHS that are never closed."""
+    count, opened, wrong = {"BTS": 0, "FTS": 0}, {"BTS": 0, "FTS": 0}, []
+    closer = {"BHS": "BTS", "FHS": "FTS"}
+    for line, kind, mark, text in segments.sort("line").iter_rows():
+        if kind == "MSH":
+            count["BTS"] += 1
+        elif kind in closer:
+            wrong += _unclosed(opened, ("BTS",) if kind == "BHS" else ("BTS", "FTS"))
+            opened[closer[kind]], count[closer[kind]] = line, 0
+        else:
+            if kind == "FTS":
+                wrong += _unclosed(opened, ("BTS",))
+            stated = text.split(mark)[1].strip() if mark in text else ""
+            found = count[kind] or (kind == "FTS" and count["BTS"] > 0)
+            if stated.isdecimal() and int(stated[:18]) != found:
+                wrong.append((line, f"batch_count_wrong:{stated[:18]} stated, {int(found)} found"))
+            opened[kind], count["FTS"] = 0, count["FTS"] + (kind == "BTS")
+            count[kind] = 0
+    wrong += _unclosed(opened, ("BTS", "FTS"))
+    rows = [(line, reason, None) for line, reason in sorted(wrong)]
+    return pl.DataFrame(rows, schema=REJECTS, orient="row")
+
+
+def _unclosed(opened: dict[str, int], kinds: Sequence[str]) -> list[tuple[int, str]]:
+    found = [(opened[kind], f"batch_count_wrong:no {kind}") for kind in kinds if opened[kind]]
+    opened.update(dict.fromkeys(kinds, 0))
+    return found
