@@ -292,7 +292,7 @@ def validate(
 @shared
 def model(home: str | None, as_json: bool) -> None:
     """Show the trend model in force, where it is from, and how its forecasts fare."""
-    from flows.models import in_force
+    from flows.model_text import in_force
 
     with _warehouse(_home(home)) as con:
         found, text = in_force(con)

@@ -12,9 +12,9 @@ import duckdb
 from flows import compose, landing, page
 from flows.compute import compute, prepare
 from flows.intake import quote, read_files
-from flows.modelling import models
 from flows.night import Counts, Night, NightFailedError, Step
 from flows.outbox import deliver
+from flows.refit import models
 from transforms.catalog.reasons import REASONS
 from transforms.catalog.tables import HISTORY
 from warehouse import account, publish, store

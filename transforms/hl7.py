@@ -23,6 +23,7 @@ from typing import BinaryIO
 import polars as pl
 
 from transforms.landing import Opened, UnreadableError
+from transforms.text import Span
 
 BLOCK = 8 << 20
 MAX_MESSAGE = 32 << 20
@@ -59,29 +60,6 @@ _CODECS = {
 
 SHIFTED = frozenset({"gb18030", "big5", "euc_kr", "iso2022_jp", "iso2022_jp_2"})
 """Character sets whose bytes may look like UTF-8 by chance: what declares one is tried as that."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """Whole messages of the clean text: lines before them, first byte, bytes."""
-
-    before: int
-    start: int
-    size: int
-
-    def lines(self, path: Path) -> pl.DataFrame:
-        """``line`` (1-based) and ``text`` of the lines that are not blank."""
-        with path.open("rb") as stream:
-            stream.seek(self.start)
-            block = stream.read(self.size)
-        found = pl.scan_lines(
-            block, name="text", row_index_name="line", row_index_offset=self.before + 1
-        )
-        return (
-            found.select(pl.col("line").cast(pl.Int64), pl.col("text").fill_null(""))
-            .filter(pl.col("text").str.strip_chars(" \t") != "")
-            .collect()
-        )
 
 
 @dataclass(frozen=True)

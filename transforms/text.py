@@ -26,6 +26,25 @@ BOMS = (
 
 
 @dataclass(frozen=True)
+class Span:
+    """Whole lines of a clean text file: the number of lines before them, first byte, bytes."""
+
+    before: int
+    start: int
+    size: int
+
+    def lines(self, path: Path) -> pl.DataFrame:
+        """``line`` (1-based) and ``text`` of every line, blank ones as empty text."""
+        with path.open("rb") as stream:
+            stream.seek(self.start)
+            block = stream.read(self.size)
+        found = pl.scan_lines(
+            block, name="text", row_index_name="line", row_index_offset=self.before + 1
+        )
+        return found.select(pl.col("line").cast(pl.Int64), pl.col("text").fill_null("")).collect()
+
+
+@dataclass(frozen=True)
 class Text:
     """A clean UTF-8 text file: its path, whether its last line was closed, and which lines held
     bytes of another encoding (their bytes stand escaped, ``\\xff``, and must be rejected)."""

@@ -14,7 +14,6 @@ import mmap
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +22,7 @@ import polars as pl
 
 from transforms.fhir_schema import FORMER_TYPES, HEAD, PLAIN_SHAPES, ROWS_OF, SHAPES, lines_without
 from transforms.landing import LANDING, PLACE, REJECTS, Opened, Reading, UnreadableError, shaped
-from transforms.text import Text, text
+from transforms.text import Span, Text, text
 
 Json = dict[str, Any]
 
@@ -118,11 +117,11 @@ def _has_resource_line(filled: pl.LazyFrame) -> bool:
 def _lines_read(clean: Text, scratch: Path, count: int) -> Reading:
     """NDJSON, a span of lines at a time on every core, each span kept as rows in ``scratch``."""
 
-    def kept(span: _Span) -> Path:
+    def kept(span: Span) -> Path:
         target = scratch / f"fhir-{span.before:012d}.arrow"
-        _rows(span.lines(clean.path), sorted(clean.undecodable)).write_ipc(
-            target, compression="lz4"
-        )
+        lines = span.lines(clean.path).with_columns(pl.col("text").str.strip_chars())
+        stated = lines.filter(pl.col("text") != "")
+        _rows(stated, sorted(clean.undecodable)).write_ipc(target, compression="lz4")
         return target
 
     with ThreadPoolExecutor(min(pl.thread_pool_size(), MAX_WORKERS)) as pool:
@@ -131,30 +130,7 @@ def _lines_read(clean: Text, scratch: Path, count: int) -> Reading:
     return _reading(rows, count, lines=clean.path)
 
 
-@dataclass(frozen=True)
-class _Span:
-    """Whole lines of a file: the number of lines before them, the first byte, the bytes."""
-
-    before: int
-    start: int
-    size: int
-
-    def lines(self, path: Path) -> pl.DataFrame:
-        with path.open("rb") as stream:
-            stream.seek(self.start)
-            block = stream.read(self.size)
-        found = pl.scan_lines(
-            block, name="text", row_index_name="line", row_index_offset=self.before + 1
-        )
-        stripped = pl.col("text").fill_null("").str.strip_chars()
-        return (
-            found.select(pl.col("line").cast(pl.Int64), stripped)
-            .filter(pl.col("text") != "")
-            .collect()
-        )
-
-
-def _spans(path: Path) -> Iterator[_Span]:
+def _spans(path: Path) -> Iterator[Span]:
     """The file cut at line ends.
 
     The engine's own batches hold some hundred lines and cost more to hand over than to decode.
@@ -163,11 +139,11 @@ def _spans(path: Path) -> Iterator[_Span]:
     with path.open("rb") as stream:
         while block := stream.read(SPAN):
             if end := block.rfind(b"\n") + 1:
-                yield _Span(before, start, position + end - start)
+                yield Span(before, start, position + end - start)
                 before, start = before + block.count(b"\n"), position + end
             position += len(block)
     if start < position:
-        yield _Span(before, start, position - start)
+        yield Span(before, start, position - start)
 
 
 def _entries_read(document: Json) -> Reading:

@@ -96,6 +96,7 @@ def read(opened: Opened) -> Reading:
 
     def kept(number: int) -> _Span:
         lines = found.spans[number].lines(found.path)
+        lines = lines.filter(pl.col("text").str.strip_chars(" \t") != "")
         return _span(lines, found, options, opened.scratch / f"hl7-{number:06d}.arrow")
 
     with ThreadPoolExecutor(min(pl.thread_pool_size(), 2)) as pool:
