@@ -261,7 +261,8 @@ def _told(night: Night, alert: Row) -> Row:
     ).to_dicts()
     draws = frame(
         night.db,
-        "SELECT drawn_on, insulin_uiu_ml, glucose_mg_dl, used, reason FROM store.fasting_pair "
+        "SELECT drawn_on, insulin_comparator, insulin_uiu_ml, glucose_mg_dl, used, reason "
+        "FROM store.fasting_pair "
         "WHERE patient_id = ? ORDER BY drawn_on",
         [alert["patient_id"]],
     ).to_dicts()

@@ -238,3 +238,22 @@ class Tags(HTMLParser):
     def handle_data(self, data: Any) -> None:
         """Note text."""
         self.text += data
+
+
+@pytest.mark.parametrize(("printed", "shown"), [("<5.0", "<5.0"), ("5.0", "5.0")])
+def test_a_limit_is_mailed_as_a_limit_and_a_value_as_a_value(
+    scene: Scene, printed: str, shown: str
+) -> None:
+    scene.set('[mail]\ndetail = "full"\n')
+    rows = series("ANN")
+    assert sum(",5.0," in row for row in rows) == 1
+    scene.drop(
+        "clinic_csv/labs-1.csv", labs(*(row.replace(",5.0,", f",{printed},") for row in rows))
+    )
+    scene.night()
+
+    (mail,) = scene.mails("digest")
+    parts = [mail.get_body((kind,)) for kind in ("plain", "html")]
+    plain, page = (part.get_content() for part in parts if part)
+    assert f"insulin {shown:>6}  glucose" in plain
+    assert f'<td class="n">{shown.replace("<", "&lt;")}</td>' in page
