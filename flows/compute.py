@@ -13,7 +13,7 @@ from datetime import date
 import duckdb
 import polars as pl
 
-from transforms import frozen
+from transforms import frozen, wearables
 from transforms.catalog.prior import Noise, Prior
 from transforms.catalog.rule import RULE
 from transforms.catalog.tables import DERIVED, HISTORY
@@ -184,8 +184,8 @@ def _results(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
     return _standing(
         con,
         "observation",
-        "analyte, observed_at, observed_on, observed_precision, value, comparator, fasting, lab, "
-        "assay, absent_reason, comment, known_at",
+        "analyte, observed_at, observed_local, observed_on, observed_precision, value, comparator, "
+        "fasting, lab, assay, absent_reason, comment, known_at",
         f"{_LIVE} AND analyte IN ({analytes})",
     )
 
@@ -206,7 +206,7 @@ def _per_patient(con: duckdb.DuckDBPyConnection, models: Models) -> dict[str, in
         "trend_at_draw": _write(con, "trend_at_draw", series),
         "trend": _write(con, "trend", _newest(series, used, models)),
         "index_value": _write(con, "index_value", index_values(_exact(pairs), _lipids(results))),
-        "wearable_day": _write(con, "wearable_day", wearable_days(results)),
+        "wearable_day": _write(con, "wearable_day", wearable_days(results, _signals(con))),
         "cgm_day": _cgm(con),
     }
 
@@ -247,6 +247,17 @@ def _lipids(results: pl.LazyFrame) -> pl.LazyFrame:
     return results.group_by("patient_id", drawn_on="observed_on").agg(
         pl.col("value").filter(fit & (pl.col("analyte") == analyte)).mean().alias(name)
         for name, analyte in columns.items()
+    )
+
+
+def _signals(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
+    kinds = ", ".join(f"'{kind}'" for kind in wearables.KINDS)
+    return _standing(
+        con,
+        "sample",
+        "kind, h.source || ' ' || coalesce(device, '') AS device, observed_at, ended_at, "
+        "observed_local, value",
+        f"superseded_at IS NULL AND kind IN ({kinds})",
     )
 
 

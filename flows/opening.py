@@ -39,7 +39,7 @@ def open_landed(
         is_packed = stream.read(2) == GZIP
     plain = _unpacked(path, scratch / "unpacked", limits) if is_packed else path
     base = name.rsplit("/", 1)[-1]
-    return Opened(plain, base.removesuffix(".gz"), source, scratch, patient_id)
+    return Opened(plain, base.removesuffix(".gz"), source, scratch, patient_id, *limits)
 
 
 def _unpacked(path: Path, target: Path, limits: tuple[int, int]) -> Path:

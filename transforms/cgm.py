@@ -34,7 +34,9 @@ def cgm_days(samples: pl.LazyFrame) -> pl.LazyFrame:
         :data:`DAY`, then ``readings`` (count), ``minutes_covered`` (min), ``coverage_pct`` (of
         1440 min), ``mean_mg_dl``, ``sd_mg_dl``, ``cv_pct``, the share of readings ``pct_...``
         below, within or above limits in mg/dL (percent; ranges include both ends), ``gmi_pct``
-        (null unless sufficient), ``lbgi``, ``hbgi`` (no unit) and ``is_sufficient``.
+        (null unless sufficient), ``lbgi``, ``hbgi`` (no unit), ``is_sufficient`` and ``is_main``:
+        the one device of the day, of several or of one sensor sent by two ways, that covers most
+        of it.
     """
     value = pl.col("value")
     days = (
@@ -54,6 +56,7 @@ def cgm_days(samples: pl.LazyFrame) -> pl.LazyFrame:
             cv_pct=pl.col("sd_mg_dl") / pl.col("mean_mg_dl") * 100,
         )
         .with_columns(is_sufficient=pl.col("coverage_pct") >= SUFFICIENT_PCT)
+        .with_columns(is_main=_is_main())
         .with_columns(gmi_pct=pl.when("is_sufficient").then(gmi(pl.col("mean_mg_dl"))))
     )
     return days.select(*DAY, *_COLUMNS).sort(*DAY)
@@ -118,8 +121,13 @@ def _shares(value: pl.Expr) -> dict[str, pl.Expr]:
 _COLUMNS = (
     *("readings", "minutes_covered", "coverage_pct", "mean_mg_dl", "sd_mg_dl", "cv_pct"),
     *_shares(pl.col("value")),
-    *("gmi_pct", "lbgi", "hbgi", "is_sufficient"),
+    *("gmi_pct", "lbgi", "hbgi", "is_sufficient", "is_main"),
 )
+
+
+def _is_main() -> pl.Expr:
+    first = pl.struct(-pl.col("minutes_covered"), "device").rank("ordinal")
+    return first.over("patient_id", "local_date") == 1
 
 
 def _distinct(samples: pl.LazyFrame) -> pl.LazyFrame:

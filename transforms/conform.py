@@ -14,7 +14,8 @@ from datetime import date, datetime
 import polars as pl
 
 from transforms.catalog import analytes, units, words
-from transforms.instants import day, instants
+from transforms.clocks import with_second_hour
+from transforms.instants import again, day, instants
 from transforms.values import comparator, number
 
 FASTING_HOURS = 8.0
@@ -101,23 +102,35 @@ def spans(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
 
 
 def samples(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
-    """Device samples: value in the canonical unit, instant, local day."""
-    value = pl.col("source_value")
+    """Device samples: value in the canonical unit, instant, local day, end of an interval.
+
+    A sample with an end and no value is worth its own length.
+    """
+    value, zone, formats = pl.col("source_value"), arrival.time_zone, arrival.time_formats
     limits = analytes.limit_frame().rename({"analyte": "kind"}).lazy()
     factors = units.factor_frame().rename({"analyte": "kind"}).lazy()
+    timed = _with_ucum(rows).with_columns(
+        *instants(pl.col("source_observed_at"), zone, formats),
+        *instants(pl.col("source_ended_at"), zone, formats, prefix="ended")[:1],
+    )
+    if zone != "UTC":
+        second = again(pl.col("source_observed_at"), zone, formats)
+        later = pl.coalesce(again(pl.col("source_ended_at"), zone, formats), "ended_at")
+        ended, began = pl.col("ended_at"), pl.col("observed_at")
+        timed = with_second_hour(timed.with_columns(again=second)).with_columns(
+            ended_at=pl.when(ended < began).then(later).otherwise(ended)
+        )
+    length = (pl.col("ended_at") - pl.col("observed_at")).dt.total_seconds(fractional=True) / 60
+    is_length = value.is_null() & pl.col("ended_at").is_not_null()
     return (
-        _with_ucum(rows)
+        timed.with_columns(
+            number=pl.when(is_length).then(length).otherwise(number(value, arrival.decimal)),
+            ucum=pl.when(is_length).then(pl.lit("min")).otherwise("ucum"),
+            comparator=comparator(value, arrival.decimal),
+        )
         .join(limits, on="kind", how="left", maintain_order="left")
         .join(factors, on=["kind", "ucum"], how="left", maintain_order="left")
-        .with_columns(
-            number=number(value, arrival.decimal),
-            comparator=comparator(value, arrival.decimal),
-            *instants(pl.col("source_observed_at"), arrival.time_zone, arrival.time_formats),
-        )
-        .with_columns(
-            value=_converted(),
-            unit=pl.col("canonical_unit"),
-        )
+        .with_columns(value=_converted(), unit=pl.col("canonical_unit"))
         .drop("folded_unit", "factor", "offset", "canonical_unit")
     )
 

@@ -1,9 +1,11 @@
 """Time text to an instant, a local day, and how we know the zone.
 
-A local time without offset is taken in the source's zone. A time that the clocks skipped in
-spring is moved forward by the skip, one that they repeated in autumn is taken as the first; both
-are said in ``observed_doubt``. A date without time has precision ``day``: its ``observed_at`` is
-that date at 00:00 and stands for the whole local day.
+A time with an offset keeps its own day. One that is stated in UTC (``Z``) tells the instant and
+not the wall clock, so its day is the day of the source's zone. A local time without offset is taken
+in the source's zone: one that the clocks skipped in spring is moved forward by the skip, one that
+they repeated in autumn is taken as the first (:mod:`transforms.clocks` knows better where samples
+follow one another); both are said in ``observed_doubt``. A date without time has precision
+``day``: its ``observed_at`` is that date at 00:00 and stands for the whole local day.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from typing import cast
 
 import polars as pl
 
+UTC = r"\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s?(?:[Zz]|-00:?00)$"
+"""An instant without a wall clock; RFC 3339 gives ``-00:00`` that meaning too."""
 OFFSET = r"\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s?(Z|z|[+-]\d{2}:?\d{2})$"
 ISO_DAY = r"^\d{4}-\d{2}-\d{2}$"
 ISO_TIMES = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S%.f")
@@ -58,31 +62,48 @@ def offset_minutes(text: pl.Expr) -> pl.Expr:
 def instants(
     text: pl.Expr, zone: str, formats: Sequence[str] = ("iso",), prefix: str = "observed"
 ) -> list[pl.Expr]:
-    """The columns ``{prefix}_at`` (UTC, naive), ``_on`` (local date), ``_precision`` (``time`` or
-    ``day``), ``_zone`` (offset or zone name) and ``_doubt`` (``clock_skipped``,
-    ``clock_repeated`` or null).
+    """The columns ``{prefix}_at`` (UTC, naive), ``_local`` (wall clock), ``_on`` (its date),
+    ``_precision`` (``time`` or ``day``), ``_zone`` (offset or zone name the day was taken in),
+    ``_basis`` (how the zone is known: ``stated``, ``utc`` or ``setting``) and ``_doubt``
+    (``clock_skipped``, ``clock_repeated`` or null).
 
     >>> text = pl.lit("2024-03-31T02:30:00")
     >>> pl.select(instants(text, "Europe/Rome")).row(0)[0].isoformat()
     '2024-03-31T01:30:00'
+    >>> pl.select(instants(pl.lit("2024-06-30T23:30:00Z"), "Europe/Rome")).row(0)[2].isoformat()
+    '2024-07-01'
     """
     wall, shift, is_day = local(text, formats), offset_minutes(text), is_day_only(text, formats)
-    utc = (
-        pl.when(shift.is_not_null())
-        .then(wall - pl.duration(minutes=shift))
-        .otherwise(_in_zone(wall, zone))
-    )
-    named = pl.when(shift.is_not_null()).then(text.str.extract(OFFSET)).otherwise(pl.lit(zone))
-    known = wall.is_not_null()
+    is_utc, is_stated = text.str.contains(UTC), shift.is_not_null()
+    known, stated_at = wall.is_not_null(), wall - pl.duration(minutes=shift)
+    basis = (
+        pl.when(~known | is_day).then(None).when(is_utc).then(pl.lit("utc"))
+        .when(is_stated).then(pl.lit("stated")).otherwise(pl.lit("setting"))
+    )  # fmt: skip
+    here = pl.when(is_utc).then(_wall(stated_at, zone)).otherwise(wall)
+    named = pl.when(is_stated & ~is_utc).then(text.str.extract(OFFSET)).otherwise(pl.lit(zone))
     return [
-        pl.when(is_day).then(wall).otherwise(utc).alias(f"{prefix}_at"),
-        wall.dt.date().alias(f"{prefix}_on"),
+        pl.when(is_day).then(wall).when(is_stated).then(stated_at).otherwise(_in_zone(wall, zone))
+        .alias(f"{prefix}_at"),
+        here.alias(f"{prefix}_local"),
+        here.dt.date().alias(f"{prefix}_on"),
         pl.when(known)
         .then(pl.when(is_day).then(pl.lit("day")).otherwise(pl.lit("time")))
         .alias(f"{prefix}_precision"),
         pl.when(known).then(named).alias(f"{prefix}_zone"),
-        pl.when(~is_day & shift.is_null()).then(_doubt(wall, zone)).alias(f"{prefix}_doubt"),
-    ]
+        basis.alias(f"{prefix}_basis"),
+        pl.when(~is_day & ~is_stated).then(_doubt(wall, zone)).alias(f"{prefix}_doubt"),
+    ]  # fmt: skip
+
+
+def again(text: pl.Expr, zone: str, formats: Sequence[str] = ("iso",)) -> pl.Expr:
+    """The second instant of a local time that the clocks repeated (UTC, naive); else null."""
+    if zone == "UTC":
+        return pl.lit(None, dtype=pl.Datetime("us"))
+    wall = local(text, formats)
+    first, second = _utc(wall, zone, "earliest"), _utc(wall, zone, "latest")
+    is_open = offset_minutes(text).is_null() & ~is_day_only(text, formats)
+    return pl.when(is_open & (first != second)).then(second)
 
 
 def _has_time(form: str) -> bool:
@@ -116,6 +137,13 @@ def _in_zone(wall: pl.Expr, zone: str) -> pl.Expr:
         return wall
     day = pl.duration(days=1)  # with the offset of the day before, a skipped time moves by the skip
     return pl.coalesce(_utc(wall, zone, "earliest"), _utc(wall - day, zone, "latest") + day)
+
+
+def _wall(utc: pl.Expr, zone: str) -> pl.Expr:
+    if zone == "UTC":
+        return utc
+    zoned = utc.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    return zoned.dt.replace_time_zone(None)
 
 
 def _utc(wall: pl.Expr, zone: str, ambiguous: str) -> pl.Expr:

@@ -71,14 +71,21 @@ LANDING: dict[str, tuple[str, ...]] = {
         "patient_id",
         "kind",
         "device",
+        "method",
+        "source_code",
         "source_value",
         "source_unit",
         "source_observed_at",
+        "source_ended_at",
     ),
 }
 """Landing table -> its text columns, all ``String``. ``code_system`` is ``loinc``, ``snomed``,
-``icd10``, ``rxnorm`` or ``local``; ``kind`` of a sample is an analyte's name
-(``sensor_glucose``, ``steps`` ...)."""
+``icd10``, ``rxnorm`` or ``local``.
+
+``kind`` of a sample is an analyte's name (``sensor_glucose``, ``steps`` ...); ``source_code`` is
+what the source calls it, as it came (``asleepDeep``). ``method`` tells two readings of one device
+and moment apart (``scan``, ``manual``). A sample over an interval has both times; one that has an
+end and no value is worth its own length (sleep, a workout)."""
 
 ISO = ("iso",)
 """The default time format: ISO 8601 date, local date-time, or date-time with offset."""
@@ -108,7 +115,8 @@ class Opened:
 
     ``path`` holds the bytes; ``name`` is the file's name as it came, without ``.gz``;
     ``patient_id`` the folder's (``inbox/<source>/<patient_id>/``) or None; ``scratch`` a private
-    directory for working copies, removed after the file was read.
+    directory for working copies, removed after the file was read; ``unpacked_bytes`` and
+    ``unpack_ratio`` bound what an archive may unpack to.
     """
 
     path: Path
@@ -116,6 +124,8 @@ class Opened:
     source: Source
     scratch: Path
     patient_id: str | None = None
+    unpacked_bytes: int = 20_000_000_000
+    unpack_ratio: int = 300
 
 
 class UnreadableError(Exception):
@@ -169,7 +179,7 @@ def shaped(table: str, frame: pl.LazyFrame) -> pl.LazyFrame:
     Blank text becomes null and the ends are stripped: " " is nothing in every source we know.
 
     >>> shaped("sample", pl.LazyFrame({"line": [2], "kind": [" steps "]})).collect().row(0)
-    (2, 0, None, None, 'steps', None, None, None, None)
+    (2, 0, None, None, 'steps', None, None, None, None, None, None, None)
     """
     given = frame.collect_schema().names()
     place = [

@@ -36,3 +36,18 @@ class SampleIsNumber(RowExpectation):
 class SampleUnitIsKnown(RowExpectation):
     sentence = "The sample's unit is missing or not known for its kind."
     fails_where = "number IS NOT NULL AND value IS NULL"
+
+
+class SampleEndIsReadable(RowExpectation):
+    sentence = "The end of the sample's interval cannot be read, so its length is not known."
+    fails_where = "source_ended_at IS NOT NULL AND ended_at IS NULL"
+
+
+class SampleEndsAfterItBegins(RowExpectation):
+    sentence = "The sample ends before it begins: two dates in disorder, or a clock set back."
+    fails_where = "ended_at < observed_at"
+
+
+class SampleKindIsKnown(RowExpectation):
+    sentence = "What was sampled is no name of the analyte catalog: a mapping is wrong."
+    fails_where = "high IS NULL"

@@ -26,7 +26,7 @@ COLUMNS = [
     *("patient_id", "local_date", "device", "readings", "minutes_covered", "coverage_pct"),
     *("mean_mg_dl", "sd_mg_dl", "cv_pct", "pct_below_54", "pct_below_70", "pct_70_140"),
     *("pct_70_180", "pct_above_140", "pct_above_180", "pct_above_250", "gmi_pct", "lbgi", "hbgi"),
-    "is_sufficient",
+    *("is_sufficient", "is_main"),
 ]
 
 
@@ -156,6 +156,14 @@ def test_devices_and_dates_are_days_of_their_own() -> None:
         (date(2024, 3, 1), None, 1),
         (date(2024, 3, 1), "G6", 2),
     ]
+
+
+def test_of_several_devices_the_one_that_covers_most_is_the_main_one() -> None:
+    both = days(samples([100.0] * 4), samples([100.0] * 9, device="upload of the same"))
+    assert dict(both.select("device", "is_main").rows()) == {
+        "G6": False,
+        "upload of the same": True,
+    }
 
 
 def test_values_that_are_no_glucose_are_left_out() -> None:

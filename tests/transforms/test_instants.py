@@ -23,7 +23,8 @@ ZONES = (
     "Pacific/Auckland",
     "UTC",
 )
-NAMES = ("at", "on", "precision", "zone", "doubt")
+ROME = "Europe/Rome"
+NAMES = ("at", "local", "on", "precision", "zone", "basis", "doubt")
 
 
 def read(
@@ -50,30 +51,50 @@ def judged(wall: datetime, zone: str) -> tuple[datetime, str | None]:
 
 
 @pytest.mark.parametrize(
-    ("text", "at", "precision", "zone"),
+    ("text", "at", "precision", "zone", "basis"),
     [
-        ("2026-03-01T08:30:00Z", "2026-03-01T08:30:00", "time", "Z"),
-        ("2026-03-01T08:30:00z", "2026-03-01T08:30:00", "time", "z"),
-        ("2026-03-01T08:30:00+02:00", "2026-03-01T06:30:00", "time", "+02:00"),
-        ("2026-03-01 08:30 -0530", "2026-03-01T14:00:00", "time", "-0530"),
-        ("2026-03-01T08:30:00.250Z", "2026-03-01T08:30:00.250000", "time", "Z"),
-        ("2026-03-01T08:30:00,5Z", "2026-03-01T08:30:00.500000", "time", "Z"),
-        ("2026-03-01T08:30", "2026-03-01T07:30:00", "time", "Europe/Rome"),
-        ("2026-07-01 08:30:00", "2026-07-01T06:30:00", "time", "Europe/Rome"),
-        ("2026-03-01", "2026-03-01T00:00:00", "day", "Europe/Rome"),
+        ("2026-03-01T08:30:00Z", "2026-03-01T08:30:00", "time", ROME, "utc"),
+        ("2026-03-01T08:30:00z", "2026-03-01T08:30:00", "time", ROME, "utc"),
+        ("2026-03-01T08:30:00-00:00", "2026-03-01T08:30:00", "time", ROME, "utc"),
+        ("2026-03-01T08:30:00+00:00", "2026-03-01T08:30:00", "time", "+00:00", "stated"),
+        ("2026-03-01T08:30:00+02:00", "2026-03-01T06:30:00", "time", "+02:00", "stated"),
+        ("2026-03-01 08:30 -0530", "2026-03-01T14:00:00", "time", "-0530", "stated"),
+        ("2026-03-01T08:30:00.250Z", "2026-03-01T08:30:00.250000", "time", ROME, "utc"),
+        ("2026-03-01T08:30:00,5Z", "2026-03-01T08:30:00.500000", "time", ROME, "utc"),
+        ("2026-03-01T08:30", "2026-03-01T07:30:00", "time", ROME, "setting"),
+        ("2026-07-01 08:30:00", "2026-07-01T06:30:00", "time", ROME, "setting"),
+        ("2026-03-01", "2026-03-01T00:00:00", "day", ROME, None),
     ],
 )
 def test_a_time_is_an_instant_known_by_its_offset_or_by_the_sources_zone(
-    text: str, at: str, precision: str, zone: str
+    text: str, at: str, precision: str, zone: str, basis: str | None
 ) -> None:
-    row = read(text, "Europe/Rome")
+    row = read(text, ROME)
+    assert row.pop("local").date() == row["on"]
     assert row == {
         "at": datetime.fromisoformat(at),
         "on": datetime.fromisoformat(text[:10]).date(),
         "precision": precision,
         "zone": zone,
+        "basis": basis,
         "doubt": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "on"),
+    [
+        ("2024-06-30T23:30:00Z", "Europe/Rome", "2024-07-01"),
+        ("2024-06-30T23:30:00Z", "UTC", "2024-06-30"),
+        ("2024-07-01T02:30:00Z", "America/New_York", "2024-06-30"),
+        ("2024-06-30T23:30:00+00:00", "Europe/Rome", "2024-06-30"),
+        ("2024-06-30T23:30:00", "Europe/Rome", "2024-06-30"),
+    ],
+)
+def test_an_instant_in_utc_has_the_day_of_the_sources_zone_and_an_offset_its_own(
+    text: str, zone: str, on: str
+) -> None:
+    assert str(read(text, zone)["on"]) == on
 
 
 @pytest.mark.parametrize(
@@ -127,11 +148,11 @@ def around(noon: datetime) -> list[datetime]:
 def test_no_sample_is_lost_at_a_clock_change_and_each_keeps_its_day(zone: str, season: int) -> None:
     walls = around(next(turn[season] for turn in TURNS if turn[0] == zone))
     rows = many(walls, zone)
-    assert [(row[0], row[4]) for row in rows] == [judged(wall, zone) for wall in walls]
-    assert [row[1] for row in rows] == [wall.date() for wall in walls]
-    doubts = {row[4] for row in rows} - {None}
+    assert [(row[0], row[6]) for row in rows] == [judged(wall, zone) for wall in walls]
+    assert [row[2] for row in rows] == [wall.date() for wall in walls]
+    doubts = {row[6] for row in rows} - {None}
     assert doubts == ({"clock_skipped"} if season == 1 else {"clock_repeated"})
-    sure = [row[0] for row in rows if row[4] is None]
+    sure = [row[0] for row in rows if row[6] is None]
     assert len(set(sure)) == len(sure)
 
 
@@ -153,7 +174,7 @@ def test_every_local_time_is_the_instant_that_pythons_zones_say(
     zone: str, walls: list[datetime]
 ) -> None:
     rows = many(walls, zone)
-    assert [(row[0], row[4]) for row in rows] == [judged(wall, zone) for wall in walls]
+    assert [(row[0], row[6]) for row in rows] == [judged(wall, zone) for wall in walls]
 
 
 @given(

@@ -2,7 +2,7 @@
 
 Codes were taken from LOINC (2.67 unit and component tables) and from the sources' own files; a
 code that claims nothing about the draw has timing ``any``. Finger-stick and test-strip codes are
-left out of ``glucose`` on purpose: their error is larger than the drift the trend looks for. So
+an analyte of their own: their error is larger than the drift the trend looks for. Left out
 are the two race-specific eGFR codes (48642-3, 48643-1), which come in pairs for one specimen.
 """
 
@@ -81,6 +81,7 @@ def _analyte(
 
 
 LOINC = "codes: LOINC 2.67; limits: judgement"
+LIMITS = "limits: judgement"
 FILES = "codes: Synthea and OMOP files, LOINC names; limits: judgement"
 
 INSULIN_CODES = (
@@ -161,6 +162,14 @@ ANALYTES: tuple[Analyte, ...] = (
         "Interstitial glucose by a worn sensor (CGM)",
         _codes("99504-3", "mass") + _codes("105272-9", "molar"),
         "codes: HL7 CGM implementation guide 1.0.0; limits: judgement (sensors report 40-500)",
+    ),
+    _analyte(
+        "capillary_glucose",
+        "mg/dL",
+        (10, 1250),
+        "Glucose by meter or test strip; its error is larger than the drift the trend looks for",
+        _codes("41653-7 2340-8 2341-6 32016-8", "mass") + _codes("14743-9", "molar"),
+        "codes: LOINC names, check digits verified; limits: judgement",
     ),
     # Lipids and fat tissue
     _analyte(
@@ -349,6 +358,30 @@ ANALYTES: tuple[Analyte, ...] = (
         LOINC,
     ),
     _analyte("sleep_duration", "h", (0, 24), "Sleep duration", _codes("93832-4"), LOINC),
+    # By wearable alone: a kind of sample, without a code
+    _analyte("in_bed_duration", "h", (0, 48), "Time in bed", (), LIMITS),
+    _analyte("workout_duration", "min", (0, 2880), "A workout's length", (), LIMITS),
+    _analyte("active_energy", "kcal", (0, 30000), "Energy spent by activity", (), LIMITS),
+    _analyte(
+        "heart_rate_variability_sdnn",
+        "ms",
+        (0, 1000),
+        "Heart rate variability, standard deviation of normal beat intervals",
+        (),
+        LIMITS,
+    ),
+    _analyte(
+        "heart_rate_variability_rmssd",
+        "ms",
+        (0, 1000),
+        "Heart rate variability, root mean square of successive differences",
+        (),
+        LIMITS,
+    ),
+    _analyte("oxygen_saturation", "%", (30, 100), "Oxygen saturation by a sensor", (), LIMITS),
+    _analyte("body_fat", "%", (1, 90), "Body fat by impedance", _codes("41982-0"), LIMITS),
+    _analyte("menstrual_flow", "min", (0, 44640), "Menstruation noted", (), LIMITS),
+    _analyte("symptom", "min", (0, 525600), "A symptom of illness noted", (), LIMITS),
     # What a source says about the draw itself
     _analyte(
         "fasting_status",

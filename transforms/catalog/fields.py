@@ -59,6 +59,13 @@ FIELDS: dict[str, Field] = {
     "observed_local": Field("TIMESTAMP", "The wall-clock time of `observed_at`."),
     "observed_precision": Field("VARCHAR", "time, or day when the source gave no time."),
     "observed_zone": Field("VARCHAR", "The offset or zone the time was understood in."),
+    "observed_basis": Field(
+        "VARCHAR",
+        "How the zone is known: stated (an offset), utc (the instant is stated, the day is of the "
+        "source's zone), setting (local time, the source's zone).",
+    ),
+    "ended_at": Field("TIMESTAMP", "When the sample's interval ended, UTC."),
+    "method": Field("VARCHAR", "How a device took it, where one moment has several readings."),
     "observed_doubt": Field(
         "VARCHAR",
         "clock_skipped or clock_repeated: a local time that the clock change leaves open.",
@@ -246,6 +253,10 @@ FIELDS: dict[str, Field] = {
     "resting_heart_rate": Field("DOUBLE", "Resting heart rate of the day.", "/min"),
     "sleep_h": Field("DOUBLE", "Sleep ending on that day.", "h"),
     "weight_kg": Field("DOUBLE", "Weight of the day.", "kg"),
+    "devices": Field(
+        "BIGINT", "Devices that told of the day; of the same steps and sleep one is believed."
+    ),
+    "is_main": Field("BOOLEAN", "Whether this device covers most of the day, of several."),
     # operations
     "run_id": Field("VARCHAR", "One execution of a night."),
     "night": Field("DATE", "The night's business date."),

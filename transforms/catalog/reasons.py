@@ -52,6 +52,13 @@ REASONS: dict[str, str] = {
     "read; ask the source for the rest.",
     "merge_not_read": "Records are linked, unlinked or moved (A24, A37, A43), which is not applied "
     "here. Check whose results these are.",
+    "archive_broken": "The zip archive is damaged, locked by a password, or holds another archive. "
+    "Send it again, or its files unpacked.",
+    "archive_empty": "The archive holds no file of the kind its reader reads.",
+    "xml_broken": "The XML is damaged or was cut, or declares entities, which are not read. What came "
+    "before is read; export it again.",
+    "binary_broken": "The file's own checksum or structure is wrong. What came before is read; export "
+    "it again.",
     "patient_missing": "The row does not say whose it is.",
     "reader_failed": "The reader could not cope with this file. Report it; the file is kept.",
 }

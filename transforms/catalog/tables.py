@@ -55,7 +55,7 @@ HISTORY: dict[str, History] = {
             "observation",
             "one row per version of a result",
             "patient_id result_id analyte timing value comparator unit absent_reason observed_at "
-            "observed_on observed_precision observed_zone observed_doubt reported_at fasting "
+            "observed_local observed_on observed_precision observed_zone observed_basis observed_doubt reported_at fasting "
             "fasting_hours fasting_basis lab assay status comment code_system source_code "
             "source_value source_unit",
             (
@@ -102,9 +102,9 @@ HISTORY: dict[str, History] = {
         _history(
             "sample",
             "one row per version of a device sample",
-            "patient_id kind device value comparator unit observed_at observed_on observed_zone "
-            "observed_doubt source_value source_unit",
-            ("source", "patient_id", "kind", "device", "observed_at"),
+            "patient_id kind device method value comparator unit observed_at ended_at "
+            "observed_local observed_on observed_zone observed_basis observed_doubt source_code source_value source_unit",
+            ("source", "patient_id", "kind", "device", "method", "observed_at", "ended_at"),
             ranks=False,
         ),
     )
@@ -217,14 +217,14 @@ DERIVED: dict[str, Table] = {
             "one row per patient, local day and sensor",
             "patient_id local_date device readings minutes_covered coverage_pct mean_mg_dl "
             "sd_mg_dl cv_pct pct_below_54 pct_below_70 pct_70_140 pct_70_180 pct_above_140 "
-            "pct_above_180 pct_above_250 gmi_pct lbgi hbgi is_sufficient",
+            "pct_above_180 pct_above_250 gmi_pct lbgi hbgi is_sufficient is_main",
             "patient_id local_date device",
             "patient_id",
         ),
         _table(
             "wearable_day",
             "one row per patient and local day",
-            "patient_id local_date steps resting_heart_rate sleep_h weight_kg",
+            "patient_id local_date steps resting_heart_rate sleep_h weight_kg devices",
             "patient_id local_date",
             "patient_id",
         ),
@@ -312,6 +312,7 @@ INCOMING: dict[str, dict[str, str]] = {
     },
     "sample": {
         "source_observed_at": "VARCHAR",
+        "source_ended_at": "VARCHAR",
         "number": "DOUBLE",
         "ucum": "VARCHAR",
         "low": "DOUBLE",

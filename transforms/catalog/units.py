@@ -110,6 +110,9 @@ SPELLINGS: dict[str, str] = {
     "h": "h hr hrs hour hours std stunden",
     "min": "min mins minute minutes",
     "s": "s sec secs second seconds",
+    "ms": "ms msec millisecond milliseconds",
+    "kcal": "kcal cal_th kilocalorie kilocalories",
+    "kJ": "kj kilojoule kilojoules",
     "{#}": "{#} # count counts step steps {step} {steps}",
     "{#}/d": "{#}/d {#}/(24.h) {#}/24h steps/day steps/d {steps}/d {steps}/day step/day",
     "{index}": "{index} index {index_val} idx",
@@ -154,6 +157,8 @@ KATAL = "1 U = 1 umol/min, 1 kat = 1 mol/s"
 CHOLESTEROLS = "hdl ldl total_cholesterol"
 ENZYMES = "alt ast ggt alp"
 COUNTS = "platelets leukocytes"
+BOUTS = "workout_duration menstrual_flow symptom"
+VARIABILITY = "heart_rate_variability_sdnn heart_rate_variability_rmssd"
 SALTS = "sodium potassium chloride co2"
 
 FACTORS: tuple[Factor, ...] = (
@@ -176,7 +181,7 @@ FACTORS: tuple[Factor, ...] = (
         (0.6, 17.219),
         "172.19 pmol/ug from 5807.6 g/mol; " + KNOPP,
     ),
-    *_each("glucose sensor_glucose", "mmol/L", 18.016, (5.0, 90.08), GLUCOSE),
+    *_each("glucose sensor_glucose capillary_glucose", "mmol/L", 18.016, (5.0, 90.08), GLUCOSE),
     _factor("glucose", "g/L", 100.0, (0.95, 95.0), METRIC),
     _factor("c_peptide", "nmol/L", 3.02, (0.5, 1.51), "C-peptide 3020 g/mol: ng/mL x 0.331"),
     _factor("c_peptide", "pmol/L", 0.00302, (500.0, 1.51), "C-peptide 3020 g/mol: ng/mL x 0.331"),
@@ -239,6 +244,14 @@ FACTORS: tuple[Factor, ...] = (
     _factor("steps", "{#}/d", 1.0, (8000.0, 8000.0), "a day's record: count per that day"),
     *_each("sleep_duration fasting_duration", "min", 1 / 60, (450.0, 7.5), METRIC),
     *_each("sleep_duration fasting_duration", "s", 1 / 3600, (27000.0, 7.5), METRIC),
+    *_each(BOUTS, "s", 1 / 60, (2700.0, 45.0), METRIC),
+    *_each(BOUTS, "h", 60.0, (0.75, 45.0), METRIC),
+    *_each("in_bed_duration", "min", 1 / 60, (480.0, 8.0), METRIC),
+    *_each("in_bed_duration", "s", 1 / 3600, (28800.0, 8.0), METRIC),
+    _factor("active_energy", "kJ", 1 / 4.184, (418.4, 100.0), "thermochemical calorie"),
+    *_each(VARIABILITY, "s", 1000.0, (0.045, 45.0), METRIC),
+    _factor("oxygen_saturation", "1", 100.0, (0.97, 97.0), METRIC),
+    _factor("body_fat", "1", 100.0, (0.25, 25.0), METRIC),
 )
 
 

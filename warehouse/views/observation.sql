@@ -2,7 +2,7 @@
 -- Example: SELECT * FROM observation WHERE analyte = 'insulin' AND patient_id = 'P0001' ORDER BY observed_at;
 SELECT coalesce(survivor_id, o.patient_id) AS patient_id, analyte, observed_at, value, unit,
     comparator, fasting, lab, assay, status, source, result_id, known_at, observed_on,
-    observed_precision, timing, fasting_hours, fasting_basis, absent_reason, reported_at,
+    observed_precision, observed_local, observed_zone, observed_basis, timing, fasting_hours, fasting_basis, absent_reason, reported_at,
     source_code, source_value, source_unit, file_id, line
 FROM store.observation o LEFT JOIN store.patient_alias USING (patient_id)
 WHERE superseded_at IS NULL

@@ -1,0 +1,108 @@
+"""Zip archives, opened within limits: what phones and online services hand out.
+
+A member's name is only ever looked at: its bytes go to a numbered file in the reader's private
+folder, so a hostile name reaches no path. Sizes that the archive states are not believed; what is
+written is counted.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from transforms.landing import Opened, UnreadableError
+
+BLOCK = 1 << 20
+FREE_BYTES = 100_000_000
+"""Up to this size the ratio does not matter."""
+MOST_MEMBERS = 200_000
+ZIP = b"PK\x03\x04"
+EMPTY_ZIP = b"PK\x05\x06"
+_LOCKED = 0x1
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file: its name as the archive tells it, and where its bytes lie."""
+
+    name: str
+    path: Path
+
+
+def is_archive(opened: Opened) -> bool:
+    """Whether the file is a zip archive, by its first bytes."""
+    with opened.path.open("rb") as stream:
+        return stream.read(4) in (ZIP, EMPTY_ZIP)
+
+
+def members(opened: Opened, is_wanted: Callable[[str], bool]) -> Iterator[Member]:
+    """The wanted files of an archive, in order of name, one unpacked at a time; a plain file is
+    its own only member.
+
+    Each lies in ``opened.scratch`` until the next is asked for, then it is removed.
+
+    Args:
+        opened: the file.
+        is_wanted: asked with every member's name.
+
+    Raises:
+        UnreadableError: damaged, locked, or larger than the limits.
+    """
+    if not is_archive(opened):
+        yield Member(opened.name, opened.path)
+        return
+    most = min(opened.unpacked_bytes, max(FREE_BYTES, _size(opened) * opened.unpack_ratio))
+    target = opened.scratch / "member"
+    try:
+        with zipfile.ZipFile(opened.path) as archive:
+            for info in _wanted(archive, is_wanted):
+                most -= _unpacked(archive, info, target, most)
+                yield Member(info.filename, target)
+                target.unlink()
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise UnreadableError("archive_broken", type(error).__name__) from None
+
+
+def unwanted(opened: Opened, is_wanted: Callable[[str], bool]) -> int:
+    """How many files of the archive are not wanted; 0 for a plain file.
+
+    Raises:
+        UnreadableError: damaged.
+    """
+    if not is_archive(opened):
+        return 0
+    try:
+        with zipfile.ZipFile(opened.path) as archive:
+            files = [info for info in archive.infolist() if not info.is_dir()]
+    except zipfile.BadZipFile as error:
+        raise UnreadableError("archive_broken", type(error).__name__) from None
+    return sum(not is_wanted(info.filename) for info in files)
+
+
+def _size(opened: Opened) -> int:
+    return opened.path.stat().st_size
+
+
+def _wanted(archive: zipfile.ZipFile, is_wanted: Callable[[str], bool]) -> list[zipfile.ZipInfo]:
+    listed = archive.infolist()
+    if len(listed) > MOST_MEMBERS:
+        raise UnreadableError("too_large", f"more than {MOST_MEMBERS} files in the archive")
+    found = [info for info in listed if not info.is_dir() and is_wanted(info.filename)]
+    if any(info.flag_bits & _LOCKED for info in found):
+        raise UnreadableError("archive_broken", "locked by a password")
+    return sorted(found, key=lambda info: info.filename)
+
+
+def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, most: int) -> int:
+    """Write a member's bytes to ``target``; return how many."""
+    written = 0
+    with archive.open(info) as packed, target.open("wb") as out:
+        while block := packed.read(BLOCK):
+            written += len(block)
+            if written > most:
+                raise UnreadableError("too_large", "the archive unpacks to more than is allowed")
+            out.write(block)
+    return written

@@ -1,0 +1,54 @@
+"""The hour that clocks repeat in autumn, in samples that follow one another.
+
+A device that writes local time without offset writes that hour twice. Row by row nobody can tell
+the two apart; the order of the rows can: where the times jump back, the second hour begins (in a
+file that begins with the newest, where they jump forward, it ends). A file sorted by its times
+shows each of them twice instead, and the second of each pair is taken for the second hour.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+SERIES = ("patient_id", "kind", "device", "method", "observed_on")
+"""What follows one another: one device's samples of a day."""
+DOUBLED_SHARE = 0.5
+"""From this share of times that occur twice on, they are two hours and no repeated rows."""
+
+
+def with_second_hour(samples: pl.LazyFrame) -> pl.LazyFrame:
+    """``samples`` with ``observed_at`` of the second hour's rows set to ``again``.
+
+    Args:
+        samples: :data:`SERIES`, ``line``, ``part``, ``observed_at`` and ``again``, the second
+            instant of a repeated local time, null for every other row.
+    """
+    second = (
+        samples.filter(pl.col("again").is_not_null())
+        .sort("line", "part")
+        .filter((_jumped() | _doubled()).over(SERIES))
+        .select("line", "part", is_second=pl.lit(value=True))
+    )
+    at = pl.when("is_second").then("again").otherwise("observed_at")
+    return (
+        samples.join(second, on=["line", "part"], how="left", maintain_order="left")
+        .with_columns(observed_at=at)
+        .drop("is_second", "again")
+    )
+
+
+def _jumped() -> pl.Expr:
+    """Whether a row lies beyond the jump, seen in the direction in which the file runs."""
+    step = pl.col("observed_at").diff().dt.total_seconds()
+    is_rising = step.median() > 0
+    beyond = (step < 0).fill_null(value=False).cum_sum() > 0
+    before = (step > 0).fill_null(value=False).cum_sum() == 0
+    has_jump = (step > 0).any()
+    return pl.when(is_rising).then(beyond).when(step.median() < 0).then(before & has_jump)
+
+
+def _doubled() -> pl.Expr:
+    """Whether a row says a time for the second time, where most times are said twice."""
+    at = pl.col("observed_at")
+    is_pair = (at == at.shift(1)).fill_null(value=False)
+    return is_pair & (2 * is_pair.sum() >= DOUBLED_SHARE * pl.len()) & (is_pair.sum() > 1)
