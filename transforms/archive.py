@@ -7,9 +7,14 @@ written is counted.
 
 from __future__ import annotations
 
+import errno
+import lzma
+import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +26,18 @@ FREE_BYTES = 100_000_000
 MOST_MEMBERS = 200_000
 ZIP = b"PK\x03\x04"
 EMPTY_ZIP = b"PK\x05\x06"
+MOST_LISTED_BYTES = 256 * MOST_MEMBERS
+"""An archive's own list of its files is taken into memory before they can be counted."""
 _LOCKED = 0x1
+_ENDS = ((b"PK\x05\x06", 12, 4), (b"PK\x06\x06", 40, 8))
+"""An archive's closing records: mark, and where how many bytes tell the size of its list."""
+_CLOSING_BYTES = 0xFFFF + 22 + 20 + 56
+_BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, RuntimeError, ValueError, OverflowError),
+)
+"""What the standard library raises of a damaged archive; of a damaged BZIP2 stream it says
+``OSError`` without a number, which a disk's errors have."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +72,11 @@ def members(opened: Opened, is_wanted: Callable[[str], bool]) -> Iterator[Member
         return
     most = min(opened.unpacked_bytes, max(FREE_BYTES, _size(opened) * opened.unpack_ratio))
     target = opened.scratch / "member"
-    try:
-        with zipfile.ZipFile(opened.path) as archive:
-            for info in _wanted(archive, is_wanted):
-                most -= _unpacked(archive, info, target, most)
-                yield Member(info.filename, target)
-                target.unlink()
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise UnreadableError("archive_broken", type(error).__name__) from None
+    with _refusing(), _opened(opened) as archive:
+        for info in _wanted(archive, is_wanted):
+            most -= _unpacked(archive, info, target, most)
+            yield Member(info.filename, target)
+            target.unlink()
 
 
 def unwanted(opened: Opened, is_wanted: Callable[[str], bool]) -> int:
@@ -74,12 +87,37 @@ def unwanted(opened: Opened, is_wanted: Callable[[str], bool]) -> int:
     """
     if not is_archive(opened):
         return 0
-    try:
-        with zipfile.ZipFile(opened.path) as archive:
-            files = [info for info in archive.infolist() if not info.is_dir()]
-    except zipfile.BadZipFile as error:
-        raise UnreadableError("archive_broken", type(error).__name__) from None
+    with _refusing(), _opened(opened) as archive:
+        files = [info for info in archive.infolist() if not info.is_dir()]
     return sum(not is_wanted(info.filename) for info in files)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn whatever a damaged archive raises into a refusal."""
+    try:
+        yield
+    except _BROKEN as error:
+        raise UnreadableError("archive_broken", type(error).__name__) from None
+    except OSError as error:
+        if error.errno not in {None, errno.EINVAL}:
+            raise
+        raise UnreadableError("archive_broken", type(error).__name__) from None
+
+
+def _opened(opened: Opened) -> zipfile.ZipFile:
+    """The archive, unless its list of files is longer than any sound one."""
+    with opened.path.open("rb") as stream:
+        stream.seek(max(_size(opened) - _CLOSING_BYTES, 0))
+        tail = stream.read()
+    stated = [
+        int.from_bytes(tail[found.start() + offset :][:width], "little")
+        for mark, offset, width in _ENDS
+        for found in re.finditer(re.escape(mark), tail)
+    ]
+    if any(MOST_LISTED_BYTES < size <= _size(opened) for size in stated):
+        raise UnreadableError("too_large", f"a list of more than {MOST_MEMBERS} files")
+    return zipfile.ZipFile(opened.path)
 
 
 def _size(opened: Opened) -> int:
