@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import polars as pl
 
-SERIES = ("patient_id", "kind", "device", "method", "observed_on")
-"""What follows one another: one device's samples of a day."""
+SERIES = ("patient_id", "kind", "device", "method", "night")
+"""What follows one another: one device's samples of a night, noon to noon: no zone has ever set
+its clocks back over noon, and some over midnight."""
 DOUBLED_SHARE = 0.5
 """From this share of times that occur twice on, they are two hours and no repeated rows."""
 
@@ -20,11 +21,13 @@ def with_second_hour(samples: pl.LazyFrame) -> pl.LazyFrame:
     """``samples`` with ``observed_at`` of the second hour's rows set to ``again``.
 
     Args:
-        samples: :data:`SERIES`, ``line``, ``part``, ``observed_at`` and ``again``, the second
-            instant of a repeated local time, null for every other row.
+        samples: what :data:`SERIES` names, ``observed_local``, ``line``, ``part``,
+            ``observed_at`` and ``again``, the second instant of a repeated local time, null for
+            every other row.
     """
     second = (
         samples.filter(pl.col("again").is_not_null())
+        .with_columns(night=pl.col("observed_local").dt.offset_by("-12h").dt.date())
         .sort("line", "part")
         .filter((_jumped() | _doubled()).over(SERIES))
         .select("line", "part", is_second=pl.lit(value=True))
