@@ -40,6 +40,7 @@ class Account:
     waiting: int
     oldest_waiting: str
     silent: list[str]
+    feeds: list[str]
     warnings: int
     evaluated: int
     checked: Row
@@ -131,6 +132,7 @@ def account_of(
         waiting=int(waiting[0]),
         oldest_waiting=str(waiting[1] or ""),
         silent=_silent(con, as_of),
+        feeds=_feeds(con, as_of),
         warnings=sum(1 for verdict in verdicts if not verdict[-1]),
         evaluated=evaluated,
         checked=frame(con, "SELECT * FROM store.list_check").to_dicts()[0],
@@ -139,13 +141,44 @@ def account_of(
 
 
 def _silent(con: duckdb.DuckDBPyConnection, as_of: date) -> list[str]:
-    """Sources that have sent before and sent nothing tonight."""
+    """Sources that have sent before and sent nothing tonight, unless their rhythm explains it."""
     rows = frame(
         con,
-        "SELECT source FROM store.source_file GROUP BY source HAVING max(known_at) < ? ORDER BY 1",
+        "SELECT source FROM store.source_file GROUP BY source HAVING max(known_at) < ? "
+        "AND source NOT IN (SELECT source FROM store.feed_check GROUP BY source "
+        "HAVING bool_and(p_silence IS NOT NULL AND alarm IS NULL)) ORDER BY 1",
         [as_of.isoformat()],
     )
     return [str(name) for name in rows["source"]]
+
+
+def _feeds(con: duckdb.DuckDBPyConnection, as_of: date) -> list[str]:
+    """What is wrong with feeds tonight, in sentences: held, silent, too few or too many rows."""
+    held = frame(
+        con,
+        "SELECT source, lab, analyte, likely_unit, sum(n_rows) AS n FROM store.feed "
+        "WHERE likely_unit IS NOT NULL AND known_at = ? GROUP BY ALL ORDER BY ALL",
+        [as_of.isoformat()],
+    ).to_dicts()
+    checks = frame(
+        con, "SELECT * FROM store.feed_check WHERE alarm IS NOT NULL ORDER BY source, analyte"
+    ).to_dicts()
+    return [_held(row) for row in held] + [_ALARMS[row["alarm"]].format(**row) for row in checks]
+
+
+def _held(row: Row) -> str:
+    lab = f" ({row['lab']})" if row["lab"] else ""
+    return (
+        f"{row['source']}{lab}: {row['n']} rows of {row['analyte']} are held, since its values "
+        f"jumped as if {row['likely_unit']} were sent under another label"
+    )
+
+
+_ALARMS = {
+    "silent": "{source}: no {analyte} since {last_on}, which is not its rhythm",
+    "few": "{source}: {rows_tonight} rows of {analyte}, usually {rows_usual:.0f}",
+    "many": "{source}: {rows_tonight} rows of {analyte}, usually {rows_usual:.0f}",
+}
 
 
 def _members(night: Night) -> list[Row]:

@@ -25,9 +25,11 @@ from transforms.frozen import FrozenModel
 from transforms.indices import index_values
 from transforms.pairs import fasting_pairs
 from transforms.persons import aliases, persons
+from transforms.rhythm import feed_checks
 from transforms.statuses import at_draws, statuses
 from transforms.trends import doubts, forecasts, latest, shuffled, trends, without_each
 from transforms.wearables import wearable_days
+from warehouse import feeds
 from warehouse.store import frame, replace, replace_frame
 
 Models = Sequence[FrozenModel]
@@ -40,11 +42,26 @@ _LIVE = (
     "('cancelled', 'deleted', 'wrong_patient', 'entered_in_error')"
 )
 _LASTING_MERGES = (
-    "SELECT h.source, patient_id, arg_max(merged_into, (h.known_at, file_id, line)) AS into "
-    "FROM store.patient h JOIN store.source_file USING (file_id) "
-    "WHERE reader = 'hl7v2' AND merged_into IS NOT NULL GROUP BY ALL"
+    "SELECT source, patient_id, arg_max(merged_into, (known_at, file_id, line)) AS into "
+    "FROM store.patient WHERE status = 'merge' AND merged_into IS NOT NULL GROUP BY ALL"
 )
-"""An HL7 message tells of a merge once; later messages for the old number say nothing of it."""
+"""A message tells of a merge once; later messages for the old number say nothing of it."""
+_OUTLIVED = """
+    SELECT source, patient_id, analyte, timing, result_id FROM (
+        SELECT *, row_number() OVER (
+            PARTITION BY source, survivor, analyte, timing, replace(result_id, mark, '')
+            ORDER BY coalesce(reported_at, known_at) DESC, known_at DESC, file_id DESC, line DESC,
+                part DESC) AS place
+        FROM (SELECT h.*, '|' || h.patient_id AS mark,
+                coalesce(a.survivor_id, h.patient_id) AS survivor
+            FROM store.observation h LEFT JOIN store.patient_alias a USING (patient_id)
+            WHERE superseded_at IS NULL AND h.patient_id IN (
+                SELECT unnest([patient_id, survivor_id]) FROM store.patient_alias))
+        WHERE contains(result_id, mark))
+    WHERE place > 1
+"""
+"""A laboratory that uses its numbers again has the patient in them; when two patients turn out to
+be one, a number reported for both is one result, and the later report stands."""
 _AFFECTED = "patient_id IN (SELECT patient_id FROM affected)"
 
 
@@ -143,6 +160,7 @@ def _persons(con: duckdb.DuckDBPyConnection) -> None:
     everyone = persons(records.lazy(), mentioned.lazy(), alias.lazy())
     _write(con, "patient_alias", alias)
     _write(con, "person", everyone.sort("patient_id"))
+    replace(con, DERIVED["outlived"], "true", _OUTLIVED)
 
 
 def _changed(con: duckdb.DuckDBPyConnection) -> None:
@@ -186,7 +204,9 @@ def _results(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
         "observation",
         "analyte, observed_at, observed_local, observed_on, observed_precision, value, comparator, "
         "fasting, lab, assay, absent_reason, comment, known_at",
-        f"{_LIVE} AND analyte IN ({analytes})",
+        f"{_LIVE} AND analyte IN ({analytes}) AND NOT EXISTS (FROM store.outlived x WHERE "
+        "x.source = h.source AND x.patient_id = h.patient_id AND x.analyte = h.analyte "
+        "AND x.timing = h.timing AND x.result_id = h.result_id)",
     )
 
 
@@ -255,8 +275,8 @@ def _signals(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
     return _standing(
         con,
         "sample",
-        "kind, h.source || ' ' || coalesce(device, '') AS device, observed_at, ended_at, "
-        "observed_local, value",
+        "kind, h.source || ' ' || coalesce(device, '') AS device, coalesce(method, '') AS method, "
+        "observed_at, ended_at, observed_local, observed_precision, value",
         f"superseded_at IS NULL AND kind IN ({kinds})",
     )
 
@@ -305,6 +325,7 @@ def _tonight(con: duckdb.DuckDBPyConnection, as_of: date, models: Models) -> dic
         "cohort_attrition": _write(con, "cohort_attrition", attrition(status)),
     }
     replace(con, DERIVED["tonight"], "true", f"SELECT DATE '{as_of}' AS as_of")
+    counts["feed_check"] = feeds.keep_checks(con, feed_checks(feeds.arrivals(con), as_of))
     return counts | _checks(con) | _models(con, models)
 
 

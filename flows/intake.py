@@ -17,8 +17,9 @@ from polars.exceptions import PanicException
 from flows.home import Home
 from flows.opening import open_landed
 from flows.settings import Settings
+from transforms.approvals import Approval
 from transforms.conform import Arrival, conform
-from transforms.landing import REJECTS, Opened, Reading, Source, UnreadableError
+from transforms.landing import REJECTS, Reading, Source, UnreadableError
 from transforms.readers import reader
 from warehouse.account import unaccounted
 from warehouse.landed import DamagedError, verified
@@ -50,13 +51,14 @@ def read_files(
     files: Sequence[File],
     scratch: Path,
     progress: Progress,
+    approvals: Sequence[Approval] = (),
 ) -> Intake:
     """Stage every file; what cannot be read goes among the rejected, with its reason."""
     staged = rejected = 0
     lines: dict[int, Path] = {}
     for done, file in enumerate(files):
         progress("read", done, len(files))
-        counts = _read(con, home, settings, file, scratch, lines)
+        counts = _read(con, home, settings, file, scratch, lines, approvals)
         staged, rejected = staged + counts[0], rejected + counts[1]
     for file_id in unaccounted(con):
         forget(con, file_id)
@@ -103,6 +105,7 @@ def _read(
     file: File,
     scratch: Path,
     lines: dict[int, Path],
+    approvals: Sequence[Approval],
 ) -> tuple[int, int]:
     """Stage one file; return staged and rejected rows."""
     file_id, folder = int(str(file["file_id"])), scratch / str(file["file_id"])
@@ -110,9 +113,8 @@ def _read(
     source = settings.source(str(file["source"]))
     _note(con, file, source)
     try:
-        return _stage(
-            con, file_id, _reading(home, settings, file, source, folder), file, source, lines
-        )
+        reading = _reading(home, settings, file, source, folder)
+        return _stage(con, reading, _arrival(file, source, reading, approvals), lines)
     except UnreadableError as error:
         problem = error
     except DamagedError:
@@ -147,44 +149,46 @@ def _note(con: duckdb.DuckDBPyConnection, file: File, source: Source | None) -> 
 
 def _reading(
     home: Home, settings: Settings, file: File, source: Source | None, folder: Path
-) -> tuple[Opened, Reading]:
+) -> Reading:
     if source is None:
         raise UnreadableError("source_unknown")
     limits = (settings.limits.unpacked_bytes, settings.limits.unpack_ratio)
     path = verified(home.landed, str(file["sha256"]))
     patient = str(file["patient_id"]) if file["patient_id"] else None
     opened = open_landed(path, str(file["name"]), patient, source, folder, limits)
-    return opened, reader(source.reader)(opened)
+    return reader(source.reader)(opened)
 
 
-def _stage(
-    con: duckdb.DuckDBPyConnection,
-    file_id: int,
-    read: tuple[Opened, Reading],
-    file: File,
-    source: Source | None,
-    lines: dict[int, Path],
-) -> tuple[int, int]:
-    _, reading = read
-    arrival = Arrival(
+def _arrival(
+    file: File, source: Source | None, reading: Reading, approvals: Sequence[Approval]
+) -> Arrival:
+    known_on = date.fromisoformat(str(file["known_on"]))
+    facts = (str(file["source"]), str(file["sha256"]), known_on)
+    return Arrival(
         source=str(file["source"]),
-        file_id=file_id,
-        known_on=date.fromisoformat(str(file["known_on"])),
+        file_id=int(str(file["file_id"])),
+        known_on=known_on,
         time_zone=source.time_zone if source else "UTC",
         time_formats=reading.time_formats,
         decimal=reading.decimal,
         codes=source.codes if source else {},
+        approvals=tuple(given for given in approvals if given.concerns(*facts)),
     )
+
+
+def _stage(
+    con: duckdb.DuckDBPyConnection, reading: Reading, arrival: Arrival, lines: dict[int, Path]
+) -> tuple[int, int]:
     con.execute(
         "UPDATE staging.file SET rows_in = ?, notes = ? WHERE file_id = ?",
-        [reading.rows_in, "; ".join(reading.notes) or None, file_id],
+        [reading.rows_in, "; ".join(reading.notes) or None, arrival.file_id],
     )
     if reading.lines:
-        lines[file_id] = reading.lines
+        lines[arrival.file_id] = reading.lines
     staged = sum(
         receive(con, table, conform(table, rows, arrival)) for table, rows in reading.tables.items()
     )
-    return staged, reject(con, file_id, reading.rejects)
+    return staged, reject(con, arrival.file_id, reading.rejects)
 
 
 def _reject_file(con: duckdb.DuckDBPyConnection, file_id: int, problem: UnreadableError) -> int:

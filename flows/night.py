@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -22,6 +22,8 @@ import polars as pl
 
 from flows.home import Home, locked, make, working_space
 from flows.settings import Settings
+from transforms.approvals import Approval
+from transforms.approvals import mark as approved
 from warehouse.ledger import Ledger
 
 Clock = Callable[[], datetime]
@@ -59,6 +61,7 @@ class Night:
     published: Path | None = None
     build_folder: Path | None = None
     rebuild: bool = False
+    approvals: tuple[Approval, ...] = ()
 
     @property
     def db(self) -> duckdb.DuckDBPyConnection:
@@ -94,9 +97,10 @@ def business_date(now: datetime, zone: str) -> date:
     return now.astimezone(ZoneInfo(zone)).date()
 
 
-def code_version(settings: Settings) -> str:
-    """The package's version, a hash of its sources and engines, and one of the sources' settings:
-    what decides a night beside its files, its date and the trend models in force."""
+def code_version(settings: Settings, approvals: Sequence[Approval] = ()) -> str:
+    """The package's version, a hash of its sources and engines, one of the sources' settings and
+    one of the units approved: what decides a night beside its files, its date and the trend
+    models in force."""
     digest = hashlib.sha256(f"{duckdb.__version__} {pl.__version__}".encode())
     for package in ("expectations", "flows", "transforms", "warehouse"):
         root = Path(str(resources.files(package)))
@@ -107,7 +111,8 @@ def code_version(settings: Settings) -> str:
     read_by = {name: part.model_dump() for name, part in sorted(settings.sources.items())}
     mapping = json.dumps([settings.site.time_zone, read_by], sort_keys=True, default=str)
     mark = hashlib.sha256(mapping.encode()).hexdigest()[:6]
-    return f"{metadata.version('undertow')}+{digest.hexdigest()[:10]}.{mark}"
+    version = f"{metadata.version('undertow')}+{digest.hexdigest()[:10]}.{mark}"
+    return ".".join(filter(None, [version, approved(approvals)]))
 
 
 @contextmanager
@@ -147,9 +152,13 @@ def _begun(
             "shows a past night again"
         )
     run_id = f"{night.isoformat()}-{uuid.uuid4().hex[:8]}"
-    version = code_version(settings)
+    approvals = ledger.approvals(night)
+    version = code_version(settings, approvals)
     ledger.begin(run_id, night, now, version)
-    return Night(home, settings, ledger, night, clock, scratch, progress, run_id, version, now)
+    return Night(
+        home, settings, ledger, night, clock, scratch, progress, run_id, version, now,
+        approvals=approvals,
+    )  # fmt: skip
 
 
 def walk(night: Night, steps: tuple[Step, ...]) -> dict[str, Counts]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -63,17 +63,28 @@ def quarantined_rows(con: duckdb.DuckDBPyConnection, which: str, limit: int) -> 
     """Waiting rows by quarantine id, file or reason, as they came."""
     rows = frame(
         con,
-        "SELECT quarantine_id, source, file, line, table_name, reasons, row, state, what_to_do "
+        "SELECT quarantine_id, source, file, line, table_name, reasons, row, state, what_to_do, "
+        "proposed_unit, odds, odds_basis "
         "FROM quarantine WHERE quarantine_id = $1 OR file = $1 OR list_contains(reasons, $1) "
         "ORDER BY source, file, line LIMIT $2",
         [which, limit],
     ).to_dicts()
     lines = [
-        f"{row['source']}/{row['file']} line {row['line']}: {', '.join(row['reasons'])}\n"
-        f"  {row['row']}\n  {row['what_to_do']}"
+        f"{row['quarantine_id']}  {row['source']}/{row['file']} line {row['line']}: "
+        f"{', '.join(row['reasons'])}\n  {row['row']}\n  {row['what_to_do']}{_proposal(row)}"
         for row in rows
     ]
     return rows, "\n".join(lines) or "No such row waits."
+
+
+def _proposal(row: Mapping[str, Any]) -> str:
+    if row["proposed_unit"] is None:
+        return ""
+    odds = f"{row['odds']:,.0f} to 1" if row["odds"] >= 1.5 else "no better than even"
+    return (
+        f"\n  Likely {row['proposed_unit']}, odds {odds} ({row['odds_basis']}). To read it so: "
+        f"undertow quarantine approve {row['quarantine_id']}"
+    )
 
 
 def alert_rows(con: duckdb.DuckDBPyConnection) -> tuple[Rows, str]:

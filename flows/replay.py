@@ -34,7 +34,7 @@ def replayed(home: Home, settings: Settings, day: date, clock: Clock) -> dict[st
             aside.mkdir()
             night = Night(
                 home, settings, ledger, day, clock, scratch, progress, "replay", "", clock(),
-                build_folder=aside, rebuild=True,
+                build_folder=aside, rebuild=True, approvals=ledger.approvals(day),
             )  # fmt: skip
             counts = {step.name: _kept(night, step.name, step.run(night)) for step in REBUILD}
             again = digest(night.db)
@@ -46,7 +46,7 @@ def replayed(home: Home, settings: Settings, day: date, clock: Clock) -> dict[st
         "digest_then": run["digest"],
         "digest_now": again,
         "same": run["digest"] == again,
-        "same_code": run["code_version"] == code_version(settings),
+        "same_code": run["code_version"] == code_version(settings, night.approvals),
         "steps": counts,
     }
 
@@ -70,7 +70,8 @@ def as_verdict(found: dict[str, Any]) -> str:
     """The comparison in a sentence."""
     if found["same"]:
         return f"The night of {found['night']} is the same again: digest {found['digest_now']}."
-    why = "the code is the same, so this is a fault" if found["same_code"] else "the code changed"
+    changed = "code, settings or approved units changed"
+    why = "the code is the same, so this is a fault" if found["same_code"] else changed
     return (
         f"The night of {found['night']} comes out differently: {found['digest_then']} then, "
         f"{found['digest_now']} now; {why}."

@@ -17,7 +17,7 @@ from flows.outbox import deliver
 from flows.refit import models
 from transforms.catalog.reasons import REASONS
 from transforms.catalog.tables import HISTORY
-from warehouse import account, publish, store
+from warehouse import account, deletions, feeds, publish, store
 from warehouse.landed import sha256
 from warehouse.merge import merge as merge_staged
 
@@ -37,7 +37,9 @@ def read(night: Night) -> Counts:
     store.create(night.con)
     held = {row[0] for row in night.con.execute("SELECT file_id FROM store.source_file").fetchall()}
     files = [dict(row) for row in night.ledger.files(night.as_of) if row["file_id"] not in held]
-    intake = read_files(night.con, night.home, night.settings, files, night.scratch, night.progress)
+    intake = read_files(
+        night.con, night.home, night.settings, files, night.scratch, night.progress, night.approvals
+    )
     night.lines = intake.lines
     return {
         "files": intake.files,
@@ -68,7 +70,9 @@ def _opens(path: Path) -> bool:
 def expect(night: Night) -> Counts:
     """The gate: validate staged rows, move failing ones to quarantine with every reason."""
     sentences = dict(REASONS)
+    deletions.set_apart(night.db)
     arrived = [name for name in HISTORY if _rows(night, f"staging.{name}")]
+    held = feeds.keep_feeds(night.db)
     if arrived:  # importing Great Expectations costs seconds, so only when rows came
         from expectations.base import suites
         from expectations.checkpoint import verdicts
@@ -81,9 +85,10 @@ def expect(night: Night) -> Counts:
             agree(night.db, "staging.rejected", name, found)
         _keep_verdicts(night, found)
         sentences |= {item.label(): item.sentence for many in suite.values() for item in many}
+    deletions.carry_out(night.db)
     quote(night.db, night.lines)
     kept = account.keep_rejected(night.db, sentences)
-    return {"tables": len(arrived), "quarantined": kept}
+    return {"tables": len(arrived), "quarantined": kept, "held for their unit": held}
 
 
 def merge(night: Night) -> Counts:
@@ -91,6 +96,7 @@ def merge(night: Night) -> Counts:
     counts = merge_staged(night.db)
     counts["duplicate_row"] = account.keep_duplicates(night.db)
     counts["source_file"] = account.account(night.db)
+    counts["unit_proposal"] = feeds.keep_proposals(night.db)
     return counts
 
 

@@ -13,6 +13,7 @@ from datetime import date, datetime
 
 import polars as pl
 
+from transforms.approvals import Approval, with_approved
 from transforms.catalog import analytes, units, words
 from transforms.clocks import with_second_hour
 from transforms.instants import again, day, instants
@@ -24,7 +25,8 @@ FASTING_HOURS = 8.0
 
 @dataclass(frozen=True)
 class Arrival:
-    """How one file is to be understood: whose it is, when it was known, its zone and formats."""
+    """How one file is to be understood: whose it is, when it was known, its zone and formats,
+    and the units that a person approved for it."""
 
     source: str
     file_id: int
@@ -33,6 +35,7 @@ class Arrival:
     time_formats: Sequence[str] = ("iso",)
     decimal: str = "."
     codes: Mapping[str, str] = field(default_factory=dict)
+    approvals: Sequence[Approval] = ()
 
     @property
     def known_at(self) -> datetime:
@@ -60,7 +63,7 @@ def observations(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
     """Results and vital signs: analyte, canonical value, times, fasting, status."""
     value = pl.col("source_value")
     return (
-        _coded(rows, arrival.codes)
+        _coded(rows, arrival)
         .with_columns(
             number=number(value, arrival.decimal),
             comparator=pl.coalesce(
@@ -86,9 +89,10 @@ def patients(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
     return rows.with_columns(
         birth_date=day(pl.col("source_birth_date")),
         sex=words.sex(pl.col("source_sex")),
-        status=pl.lit("final"),
+        status=pl.when(pl.col("source_status") == "merge").then(pl.lit("merge"))
+        .otherwise(pl.lit("final")),
         *_reported(arrival),
-    )
+    )  # fmt: skip
 
 
 def spans(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
@@ -144,14 +148,15 @@ _CONFORM = {
 }
 
 
-def _coded(rows: pl.LazyFrame, codes: Mapping[str, str]) -> pl.LazyFrame:
+def _coded(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
     """Adds analyte, timing, property, limits, UCUM unit and the factor to the canonical unit.
 
     The source's own codes are looked up as the LOINC codes they are mapped to.
     """
-    code, is_mapped = pl.col("source_code"), pl.col("source_code").is_in(list(codes))
+    codes, code = arrival.codes, pl.col("source_code")
+    is_mapped = code.is_in(list(codes))
     meaning = analytes.code_frame().lazy().rename({"code_system": "system", "source_code": "coded"})
-    return (
+    coded = (
         _with_ucum(rows)
         .with_columns(
             coded=code.replace(dict(codes)) if codes else code,
@@ -159,9 +164,9 @@ def _coded(rows: pl.LazyFrame, codes: Mapping[str, str]) -> pl.LazyFrame:
         )
         .join(meaning, on=["system", "coded"], how="left", maintain_order="left")
         .join(analytes.limit_frame().lazy(), on="analyte", how="left", maintain_order="left")
-        .join(
-            units.factor_frame().lazy(), on=["analyte", "ucum"], how="left", maintain_order="left"
-        )
+    )
+    return with_approved(coded, arrival.approvals).join(
+        units.factor_frame().lazy(), on=["analyte", "ucum"], how="left", maintain_order="left"
     )
 
 

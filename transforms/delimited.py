@@ -88,7 +88,11 @@ def header_names(text: Text, separator: str, header_line: int) -> tuple[str, ...
         raise UnreadableError("header_missing", f"no header on line {header_line}")
     if header_line in text.undecodable:
         raise UnreadableError("encoding", f"line {header_line}, the header")
-    names = tuple(name.strip() for name in next(csv.reader([found[0]], delimiter=separator)))
+    try:
+        cells = next(csv.reader([found[0]], delimiter=separator))
+    except csv.Error:  # a bare carriage return, or a cell beyond the library's limit
+        raise UnreadableError("header_missing", f"line {header_line} is no header") from None
+    names = tuple(name.strip() for name in cells)
     if "\x00" in found[0]:
         raise UnreadableError("nul_byte", "in the header")
     twice = sorted({name for name in names if name and names.count(name) > 1})

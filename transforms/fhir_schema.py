@@ -1,7 +1,9 @@
-"""What is read of FHIR R4: the decoded shape of each resource type, and the rows it makes.
+"""What is read of FHIR R4 (R4B, and R5 where alike): the decoded shape of each resource type, and
+the rows it makes.
 
 Only needed fields are named: an explicit shape is several times faster than an inferred one and
 cannot change from night to night. A field of another shape than here makes the line a reject.
+Numbers are quoted before a line is decoded, so that they stay as they were written.
 """
 
 from __future__ import annotations
@@ -11,11 +13,17 @@ from typing import Final
 
 import polars as pl
 
+from transforms.catalog.analytes import code_frame
+
 T = pl.String
 REFERENCE = pl.Struct({"reference": T, "display": T})
+PARTY = pl.Struct({"reference": T, "display": T, "identifier": pl.Struct({"value": T})})
 PERIOD = pl.Struct({"start": T, "end": T})
 CONCEPT = pl.Struct(
-    {"coding": pl.List(pl.Struct({"system": T, "code": T, "display": T})), "text": T}
+    {
+        "coding": pl.List(pl.Struct({"system": T, "code": T, "display": T, "userSelected": T})),
+        "text": T,
+    }
 )
 QUANTITY = pl.Struct({"value": T, "comparator": T, "unit": T, "system": T, "code": T})
 AMOUNT = pl.Struct({"value": T})
@@ -43,6 +51,8 @@ _ANY: dict[str, pl.DataType] = {
     "id": T(),
     "meta": pl.Struct({"lastUpdated": T}),
 }
+CODEABLE = pl.Struct({"concept": CONCEPT, "reference": REFERENCE})
+"""R5's CodeableReference."""
 _MEDICATION: dict[str, pl.DataType] = {
     **_ANY,
     "status": T(),
@@ -50,13 +60,15 @@ _MEDICATION: dict[str, pl.DataType] = {
     "subject": REFERENCE,
     "medicationCodeableConcept": CONCEPT,
     "medicationReference": REFERENCE,
+    "medication": CODEABLE,
     "authoredOn": T(),
     "dateAsserted": T(),
     "effectiveDateTime": T(),
     "effectivePeriod": PERIOD,
+    "occurenceDateTime": T(),
+    "occurencePeriod": PERIOD,
     "dispenseRequest": pl.Struct({"validityPeriod": PERIOD}),
 }
-_CONTAINED = pl.List(pl.Struct({"resourceType": T, "id": T, "code": CONCEPT}))
 
 SHAPES: dict[str, pl.Struct] = {
     "Observation": pl.Struct(
@@ -71,11 +83,15 @@ SHAPES: dict[str, pl.Struct] = {
             "effectivePeriod": PERIOD,
             "issued": T,
             "dataAbsentReason": CONCEPT,
-            "performer": pl.List(REFERENCE),
+            "performer": pl.List(PARTY),
             "method": CONCEPT,
             "device": REFERENCE,
+            "specimen": REFERENCE,
+            "hasMember": pl.List(REFERENCE),
             "note": pl.List(pl.Struct({"text": T})),
-            "component": pl.List(pl.Struct({**VALUES, "code": CONCEPT})),
+            "component": pl.List(
+                pl.Struct({**VALUES, "code": CONCEPT, "dataAbsentReason": CONCEPT})
+            ),
         }
     ),
     "Patient": pl.Struct(
@@ -83,6 +99,7 @@ SHAPES: dict[str, pl.Struct] = {
             **_ANY,
             "birthDate": T,
             "gender": T,
+            "identifier": pl.List(pl.Struct({"value": T})),
             "link": pl.List(pl.Struct({"type": T, "other": REFERENCE})),
         }
     ),
@@ -91,6 +108,7 @@ SHAPES: dict[str, pl.Struct] = {
             **_ANY,
             "code": CONCEPT,
             "subject": REFERENCE,
+            "clinicalStatus": CONCEPT,
             "verificationStatus": CONCEPT,
             "onsetDateTime": T,
             "onsetPeriod": PERIOD,
@@ -99,43 +117,12 @@ SHAPES: dict[str, pl.Struct] = {
             "abatementPeriod": PERIOD,
         }
     ),
-    "MedicationRequest": pl.Struct({**_MEDICATION, "contained": _CONTAINED}),
-    "MedicationStatement": pl.Struct({**_MEDICATION, "contained": _CONTAINED}),
+    **dict.fromkeys(
+        ("MedicationRequest", "MedicationStatement", "MedicationAdministration"),
+        pl.Struct(_MEDICATION),
+    ),
 }
 """Resource type -> what is decoded of it."""
-
-PLAIN_SHAPES: dict[str, pl.Struct] = dict.fromkeys(
-    ("MedicationRequest", "MedicationStatement"), pl.Struct(_MEDICATION)
-)
-"""The same without contained resources, whose ``code`` has another shape in some types (a
-PractitionerRole's is a list): tried before such a line is given up."""
-
-FORMER_TYPES = frozenset(
-    {
-        "BodySite",
-        "Conformance",
-        "DataElement",
-        "DeviceComponent",
-        "DeviceUseRequest",
-        "DiagnosticOrder",
-        "EligibilityRequest",
-        "EligibilityResponse",
-        "ExpansionProfile",
-        "ImagingManifest",
-        "ImagingObjectSelection",
-        "MedicationOrder",
-        "NutritionRequest",
-        "Order",
-        "OrderResponse",
-        "ProcedureRequest",
-        "ProcessRequest",
-        "ProcessResponse",
-        "ReferralRequest",
-        "Sequence",
-        "ServiceDefinition",
-    }
-)
-"""Types of DSTU2 and STU3 that R4 dropped or renamed."""
 
 SYSTEMS = {
     "loinc": r"^https?://loinc\.org/?$|^urn:oid:2\.16\.840\.1\.113883\.6\.1$",
@@ -145,6 +132,9 @@ SYSTEMS = {
 }
 """Our name of a code system -> the identifiers seen for it. Any other is ``local``."""
 
+COMPARATORS = ("<", "<=", ">=", ">")
+"""Any other (R5's ``ad``) stays before the value, where nobody takes it for a number."""
+PANEL = "record_not_used:panel"
 VALUED_TWICE = "json_broken:value[x] more than once"
 UCUM = r"^https?://unitsofmeasure\.org/?$|^urn:oid:2\.16\.840\.1\.113883\.6\.8$"
 
@@ -166,15 +156,19 @@ def code_system(system: pl.Expr) -> pl.Expr:
 
 
 def preferred_coding(concept: pl.Expr, table: str) -> pl.Expr:
-    """The coding of ``concept`` that says most to us, wherever it stands in the list."""
+    """The coding of ``concept`` that says most to us, wherever it stands in the list: a code of
+    the catalog before others, then by system, then what the user chose."""
     order = {name: rank for rank, name in enumerate(PREFERENCE[table])}
     element = pl.element().struct
+    code, chosen = element.field("code"), element.field("userSelected") == "true"
     rank = code_system(element.field("system")).replace_strict(
         order, default=len(order), return_dtype=pl.Int8
     )
-    ranks = pl.when(element.field("code").is_null()).then(len(order) + 1).otherwise(rank)
+    known = code.is_in(KNOWN_CODES) & (rank < len(order))
+    ranks = 2 * rank - chosen.fill_null(value=False) - pl.when(known).then(8).otherwise(0)
     codings = concept.struct.field("coding")
-    return codings.list.get(codings.list.eval(ranks).list.arg_min(), null_on_oob=True)
+    best = codings.list.eval(pl.when(code.is_null()).then(99).otherwise(ranks)).list.arg_min()
+    return codings.list.get(best, null_on_oob=True)
 
 
 def concept_text(concept: pl.Expr) -> pl.Expr:
@@ -184,9 +178,33 @@ def concept_text(concept: pl.Expr) -> pl.Expr:
 
 
 def concept_code(concept: pl.Expr) -> pl.Expr:
-    """A concept as its first coding's code, else its text."""
-    first = concept.struct.field("coding").list.first().struct
-    return pl.coalesce(first.field("code"), concept.struct.field("text"))
+    """A concept as a code of the standard's own systems, else its first code, else its text."""
+    element, codings = pl.element().struct, concept.struct.field("coding")
+    is_other = ~element.field("system").str.contains("hl7.org", literal=True).fill_null(value=False)
+    first = codings.list.get(codings.list.eval(is_other).list.arg_min(), null_on_oob=True)
+    return pl.coalesce(first.struct.field("code"), concept.struct.field("text"))
+
+
+def later(one: pl.Expr, other: pl.Expr) -> pl.Expr:
+    """The later of two instants as text: what was issued once and changed later is that late."""
+    first, second = (
+        text.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+        for text in (one, other)
+    )
+    return pl.when(second > first).then(other).otherwise(pl.coalesce(one, other))
+
+
+def link(reference: pl.Expr) -> pl.Expr:
+    """A reference as the address of a resource: ``Type/id``, ``line#id`` or ``urn:...``."""
+    named = reference.str.extract(r"(?:^|/)([A-Z][A-Za-z]+/[^/?#|]+)(?:/_history/.*)?$")
+    inside = pl.when(reference.str.starts_with("#")).then(pl.concat_str("line", reference))
+    return pl.coalesce(inside, pl.when(reference.str.starts_with("urn:")).then(reference), named)
+
+
+def of_person(reference: pl.Expr) -> dict[str, pl.Expr]:
+    """``patient_id``, and ``patient_link`` where a contained Patient must say who is meant."""
+    inside = pl.when(reference.str.starts_with("#")).then(pl.concat_str("line", reference))
+    return {"patient_id": patient_id(reference), "patient_link": inside}
 
 
 def patient_id(reference: pl.Expr) -> pl.Expr:
@@ -209,17 +227,24 @@ def _observations(found: pl.DataFrame) -> list[pl.DataFrame]:
     """Rows of Observations: part 0 for the own value, 1.. for components with one."""
     parts = (
         found.filter(pl.col("component").list.len() > 0)
-        .select(pl.exclude("code", *VALUES))
+        .select(pl.exclude("code", "dataAbsentReason", *VALUES))
         .explode("component")
         .with_columns(part=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("line"))
         .unnest("component")
-        .filter(VALUES_GIVEN > 0)
+        .filter((VALUES_GIVEN > 0) | pl.col("dataAbsentReason").is_not_null())
     )
     twice = pl.concat([f.filter(VALUES_GIVEN > 1).select("line") for f in (found, parts)]).unique()
     parts, found = lines_without(parts, twice), lines_without(found, twice)
+    panels = lines_without(found.filter(IS_PANEL), parts)
     alone = lines_without(found.filter(VALUES_GIVEN == 0), parts)
     own = found if parts.is_empty() else pl.concat([found.filter(VALUES_GIVEN > 0), alone])
-    rejects = twice.with_columns(reason=pl.lit(VALUED_TWICE))
+    own = lines_without(own, panels)
+    rejects = pl.concat(
+        [
+            twice.with_columns(reason=pl.lit(VALUED_TWICE)),
+            panels.select("line", reason=pl.lit(PANEL)),
+        ]
+    )
     results = _results(own).with_columns(part=pl.lit(0, pl.Int32), result_id=pl.col("id"))
     if parts.is_empty():
         return [rejects, results]
@@ -231,23 +256,26 @@ def _results(found: pl.DataFrame) -> pl.DataFrame:
     quantity, coding = pl.col("valueQuantity").struct, pl.col("coding").struct
     unit, unit_code = quantity.field("unit"), quantity.field("code")
     is_ucum = quantity.field("system").str.contains(UCUM)
+    sign, device = quantity.field("comparator"), pl.col("device").struct.field("reference")
     return (
         found.with_columns(coding=preferred_coding(pl.col("code"), "observation"))
         .with_columns(
             table=pl.lit("observation"),
-            patient_id=patient_id(pl.col("subject").struct.field("reference")),
+            **of_person(pl.col("subject").struct.field("reference")),
             code_system=code_system(coding.field("system")),
             source_code=pl.coalesce(coding.field("code"), pl.col("code").struct.field("text")),
             source_value=_value_text(),
-            source_comparator=quantity.field("comparator"),
+            source_comparator=pl.when(sign.is_in(COMPARATORS)).then(sign),
             source_unit=pl.when(is_ucum)
             .then(pl.coalesce(unit_code, unit))
             .otherwise(pl.coalesce(unit, unit_code)),
             source_observed_at=_moment("effective", instant=True),
-            source_reported_at=pl.coalesce("issued", LAST_UPDATED),
+            source_reported_at=later(pl.col("issued"), LAST_UPDATED),
             source_status=pl.col("status"),
-            lab=_performer(),
+            **laboratory(),
             assay=_assay(),
+            device_link=pl.when(_assay().is_null()).then(link(device)),
+            specimen_link=link(pl.col("specimen").struct.field("reference")),
             comment=_comment(),
         )
         .drop("code", *VALUES)
@@ -267,8 +295,11 @@ def _part_id() -> pl.Expr:
 
 def _value_text() -> pl.Expr:
     range_, ratio = pl.col("valueRange").struct, pl.col("valueRatio").struct
+    quantity = pl.col("valueQuantity").struct
+    sign, amount = quantity.field("comparator"), quantity.field("value")
+    is_odd = ~sign.is_in(COMPARATORS)
     return pl.coalesce(
-        pl.col("valueQuantity").struct.field("value"),
+        pl.when(is_odd).then(pl.concat_str(sign, pl.lit(" "), amount)).otherwise(amount),
         "valueInteger",
         "valueString",
         concept_text(pl.col("valueCodeableConcept")),
@@ -292,13 +323,19 @@ def _moment(prefix: str, *, instant: bool = False) -> pl.Expr:
     return pl.coalesce(*fields, pl.col(f"{prefix}Period").struct.field("start"))
 
 
-def _performer() -> pl.Expr:
-    """An organisation if one is named (a person is not a laboratory), else the first."""
+def laboratory() -> dict[str, pl.Expr]:
+    """``lab``: an organisation if one is named (a person is not a laboratory), else the first;
+    ``lab_link`` where only the reference tells which."""
     reference = pl.element().struct.field("reference")
     is_other = ~reference.fill_null("").str.contains("Organization/", literal=True)
     performers = pl.col("performer")
     chosen = performers.list.get(performers.list.eval(is_other).list.arg_min(), null_on_oob=True)
-    return pl.coalesce(chosen.struct.field("display"), chosen.struct.field("reference"))
+    display, where = chosen.struct.field("display"), chosen.struct.field("reference")
+    number = chosen.struct.field("identifier").struct.field("value")
+    return {
+        "lab": pl.coalesce(display, where, number),
+        "lab_link": pl.when(display.is_null()).then(link(where)),
+    }
 
 
 def _assay() -> pl.Expr:
@@ -324,6 +361,7 @@ def _patients(found: pl.DataFrame) -> list[pl.DataFrame]:
         found.with_columns(
             table=pl.lit("patient"),
             patient_id=pl.col("id"),
+            number=pl.col("identifier").list.first().struct.field("value"),
             source_birth_date=pl.col("birthDate"),
             source_sex=pl.col("gender"),
             merged_into=pl.col("link").list.eval(merged).list.drop_nulls().list.first(),
@@ -338,13 +376,15 @@ def _conditions(found: pl.DataFrame) -> list[pl.DataFrame]:
         found.select(
             "line",
             table=pl.lit("condition"),
-            patient_id=patient_id(pl.col("subject").struct.field("reference")),
+            **of_person(pl.col("subject").struct.field("reference")),
             code_system=code_system(coding.field("system")),
             code=coding.field("code"),
             name=pl.coalesce(coding.field("display"), concept_text(pl.col("code"))),
             source_start=pl.coalesce(_moment("onset"), "recordedDate"),
             source_end=_moment("abatement"),
-            source_status=concept_code(pl.col("verificationStatus")),
+            source_status=pl.coalesce(
+                concept_code(pl.col("verificationStatus")), concept_code(pl.col("clinicalStatus"))
+            ),
             record_id=pl.col("id"),
             source_reported_at=LAST_UPDATED,
         )
@@ -352,57 +392,67 @@ def _conditions(found: pl.DataFrame) -> list[pl.DataFrame]:
 
 
 def _medications(found: pl.DataFrame) -> list[pl.DataFrame]:
-    reference = pl.col("medicationReference").struct
-    concept = pl.coalesce("medicationCodeableConcept", "contained_code")
+    either = pl.col("medication").struct
+    reference = pl.coalesce("medicationReference", either.field("reference")).struct
+    concept = pl.coalesce("medicationCodeableConcept", either.field("concept"))
     coding = preferred_coding(concept, "medication").struct
     supply = pl.col("dispenseRequest").struct.field("validityPeriod").struct.field("end")
-    is_prohibition = pl.col("doNotPerform") == "true"
+    named = pl.coalesce(concept_text(concept), reference.field("display"))
     return [
-        _with_contained(found).select(
+        found.select(
             "line",
             table=pl.lit("medication"),
-            patient_id=patient_id(pl.col("subject").struct.field("reference")),
+            **of_person(pl.col("subject").struct.field("reference")),
             code_system=code_system(coding.field("system")),
             code=coding.field("code"),
-            name=pl.coalesce(
-                concept_text(concept), reference.field("display"), reference.field("reference")
+            name=pl.coalesce(named, reference.field("reference")),
+            medication_link=pl.when(coding.field("code").is_null()).then(
+                link(reference.field("reference"))
             ),
-            source_start=pl.coalesce("authoredOn", _moment("effective")),
-            source_end=pl.coalesce(supply, pl.col("effectivePeriod").struct.field("end")),
-            source_status=pl.when(is_prohibition)
-            .then(pl.lit("do-not-perform"))
-            .otherwise("status"),
-            record_id=pl.col("id"),
+            source_start=pl.coalesce("authoredOn", _moment("effective"), _moment("occurence")),
+            source_end=pl.coalesce(
+                supply,
+                pl.col("effectivePeriod").struct.field("end"),
+                pl.col("occurencePeriod").struct.field("end"),
+            ),
+            source_status=_taken_or_not(),
+            record_id=pl.when(pl.col("resourceType") == "MedicationRequest")
+            .then("id")
+            .otherwise(pl.concat_str("resourceType", pl.lit("/"), "id")),
             source_reported_at=pl.coalesce(LAST_UPDATED, "dateAsserted"),
         )
     ]
 
 
-def _with_contained(found: pl.DataFrame) -> pl.DataFrame:
-    """``contained_code``: the code of the contained resource that ``medicationReference`` names."""
-    if "contained" not in found.columns:
-        return found.with_columns(contained_code=pl.lit(None, CONCEPT))
-    wanted = pl.col("medicationReference").struct.field("reference").str.strip_prefix("#")
-    named = (
-        found.filter(pl.col("contained").list.len() > 0)
-        .select("line", "contained", wanted=wanted)
-        .explode("contained")
-        .unnest("contained")
-        .filter(pl.col("id") == pl.col("wanted"))
-        .unique("line", keep="first")
-        .select("line", contained_code="code")
+def _taken_or_not() -> pl.Expr:
+    """The status; where nothing was to be given, or nothing was, in the words of that."""
+    was_not_given = pl.col("status") == "not-done"
+    return (
+        pl.when(pl.col("doNotPerform") == "true")
+        .then(pl.lit("do-not-perform"))
+        .when((pl.col("resourceType") == "MedicationAdministration") & was_not_given)
+        .then(pl.lit("not-taken"))
+        .otherwise("status")
     )
-    return found.join(named, on="line", how="left", maintain_order="left")
 
 
+KNOWN_CODES: Final = code_frame()["source_code"].unique().to_list()
 LAST_UPDATED: Final = pl.col("meta").struct.field("lastUpdated")
 VALUES_GIVEN: Final = pl.sum_horizontal(pl.col(name).is_not_null() for name in VALUES)
+IS_PANEL: Final = (
+    (VALUES_GIVEN == 0)
+    & (pl.col("hasMember").list.len() > 0)
+    & pl.col("dataAbsentReason").is_null()
+    & ~pl.col("status").is_in(["cancelled", "entered-in-error"]).fill_null(value=False)
+)
+"""Only a heading of other results."""
 ROWS_OF: Final[Mapping[str, Callable[[pl.DataFrame], list[pl.DataFrame]]]] = {
     "Observation": _observations,
     "Patient": _patients,
     "Condition": _conditions,
     "MedicationRequest": _medications,
     "MedicationStatement": _medications,
+    "MedicationAdministration": _medications,
 }
 """Resource type -> its decoded fields and ``line`` as landing rows (``table``) and rejects
 (``reason``)."""

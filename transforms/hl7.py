@@ -13,7 +13,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 import polars as pl
 
-from transforms.landing import Opened, UnreadableError
+from transforms.landing import REJECTS, Opened, UnreadableError
 from transforms.text import Span
 
 BLOCK = 8 << 20
@@ -33,6 +33,7 @@ SEPARATOR = r"[!-/:-@\[-`{-~]"
 """What may divide fields: ASCII punctuation."""
 BOUNDARY = rf"^(?:MSH|FHS|BHS|BTS|FTS){SEPARATOR}"
 _BOUNDARY = re.compile(rf"^(?=(?:MSH|FHS|BHS|BTS|FTS){SEPARATOR})".encode(), re.MULTILINE)
+_MARK = re.compile(rf"\n(?:MSH|FHS|BHS|BTS|FTS)({SEPARATOR})".encode())
 _MESSAGE = re.compile(rf"^(?=MSH{SEPARATOR})".encode(), re.MULTILINE)
 _FRAME = re.compile(rf"\x0b(?=(?:MSH|FHS|BHS){SEPARATOR})".encode())
 _SEPARATOR = re.compile(SEPARATOR.encode())
@@ -57,6 +58,8 @@ _CODECS = {
     "isoir159": "iso2022_jp_2",
 }
 """HL7 table 0211, folded to letters and digits -> Python's codec."""
+
+WESTERN = "iso8859_1"
 
 SHIFTED = frozenset({"gb18030", "big5", "euc_kr", "iso2022_jp", "iso2022_jp_2"})
 """Character sets whose bytes may look like UTF-8 by chance: what declares one is tried as that."""
@@ -166,8 +169,8 @@ def _clean(chunk: bytes, tally: _Tally) -> bytes:
     """A chunk of whole messages as UTF-8, a segment a line; counts go to ``tally``."""
     clean = b"".join(_unframed(chunk, tally))
     clean = clean if clean.isascii() else _recoded(clean, tally.charsets)
-    tally.rows += _counted(clean)
-    tally.messages += len(_MESSAGE.findall(clean))
+    rows, found = _counted(clean)
+    tally.rows, tally.messages = tally.rows + rows, tally.messages + found
     return clean
 
 
@@ -184,26 +187,36 @@ def _unframed(chunk: bytes, tally: _Tally) -> Iterator[bytes]:
         yield plain
 
 
-def _counted(clean: bytes) -> int:
-    """Rows: OBX, messages without one, and lines that are no segment of their message."""
-    total = 0
-    for part in _BOUNDARY.split(clean):
-        is_headed = _BOUNDARY.match(part) is not None
-        result, other = _line_patterns(part[3:4] if is_headed else b"|")
-        lines = b"\n" + part
-        results = len(result.findall(lines))
-        is_bare = part.startswith(b"MSH") and is_headed and not results
-        total += results + len(other.findall(lines)) + is_bare
-    return total
+def _counted(clean: bytes) -> tuple[int, int]:
+    """Rows, which are OBX, messages without one, and lines that are no segment of their message;
+    and messages."""
+    found = set(_MARK.findall(b"\n" + clean))
+    parts = [clean] if found == {b"|"} else _BOUNDARY.split(clean)
+    counts = [_counted_under(_mark_of(part), b"\n" + part) for part in parts]
+    return sum(rows for rows, _ in counts), sum(messages for _, messages in counts)
+
+
+def _mark_of(part: bytes) -> bytes:
+    return part[3:4] if _BOUNDARY.match(part) else b"|"
+
+
+def _counted_under(mark: bytes, lines: bytes) -> tuple[int, int]:
+    """The same of text under one field separator."""
+    named, other = _line_patterns(mark)
+    names = b"".join(named.findall(lines))
+    messages = names.count(b"MSH")
+    bare = messages - names.count(b"MSHOBX")
+    return names.count(b"OBX") + bare + len(other.findall(lines)), messages
 
 
 @cache
 def _line_patterns(mark: bytes) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
-    """What an OBX looks like under a field separator, and what is no segment; each with the line
-    end before it, because ``^`` is tried at every character."""
+    """The names of heads and OBX under a field separator, and what is no segment; each with the
+    line end before it, because ``^`` is tried at every character."""
     end = rb"(?=" + re.escape(mark) + rb"|\n|\Z)"
+    named = rb"\n(OBX" + end + rb"|(?:MSH|FHS|BHS|BTS|FTS)(?=" + re.escape(mark) + rb"))"
     other = rb"\n(?![A-Z][A-Z0-9]{2}" + end + rb")[ \t]*[^ \t\n]"
-    return re.compile(rb"\nOBX" + end), re.compile(other)
+    return re.compile(named), re.compile(other)
 
 
 def _recoded(clean: bytes, charsets: Counter[str]) -> bytes:
@@ -220,13 +233,13 @@ def _decoded(message: bytes, charsets: Counter[str]) -> str:
     declared = _declared(message)
     codec = _CODECS.get(re.sub(r"[^a-z0-9]", "", declared.lower()))
     for tried in (codec, "utf-8") if codec in SHIFTED else ("utf-8", codec):
-        text = _tried(message, tried)
+        text = _western(message) if tried == WESTERN else _tried(message, tried)
         if text is not None:
             if tried != codec:
                 charsets[_said(declared, codec, "UTF-8")] += 1
             return text
     charsets[_said(declared, codec, "Latin-1")] += 1
-    return message.decode("iso8859_1")
+    return _western(message)
 
 
 def _declared(message: bytes) -> str:
@@ -241,11 +254,51 @@ def _tried(message: bytes, codec: str | None) -> str | None:
         return None
 
 
+def _western(message: bytes) -> str:
+    """Text of Latin-1, whose bytes 80 to 9F nobody means: they are the dashes of Windows-1252."""
+    text = _tried(message, "cp1252")
+    return message.decode("iso8859_1") if text is None else text
+
+
 def _said(declared: str, codec: str | None, used: str) -> str:
     if not declared:
         return f"declare no character set (MSH-18): read as {used}"
     name = codec if codec else "a character set that is not known"
     return f"declare {name} (MSH-18) and are not: read as {used}"
+
+
+# ---------------------------------------------------------------- batches
+
+
+def batch_rejects(segments: pl.DataFrame) -> pl.DataFrame:
+    """Rejects of batch segments (``line``, ``kind``, ``sep``, ``text``, with the MSH between them):
+    BTS and FTS whose count is not what came, BHS and FHS that are never closed."""
+    count, opened, wrong = {"BTS": 0, "FTS": 0}, {"BTS": 0, "FTS": 0}, []
+    closer = {"BHS": "BTS", "FHS": "FTS"}
+    for line, kind, mark, text in segments.sort("line").iter_rows():
+        if kind == "MSH":
+            count["BTS"] += 1
+        elif kind in closer:
+            wrong += _unclosed(opened, ("BTS",) if kind == "BHS" else ("BTS", "FTS"))
+            opened[closer[kind]], count[closer[kind]] = line, 0
+        else:
+            if kind == "FTS":
+                wrong += _unclosed(opened, ("BTS",))
+            stated = text.split(mark)[1].strip() if mark in text else ""
+            found = count[kind] or (kind == "FTS" and count["BTS"] > 0)
+            if stated.isdecimal() and int(stated[:18]) != found:
+                wrong.append((line, f"batch_count_wrong:{stated[:18]} stated, {int(found)} found"))
+            opened[kind], count["FTS"] = 0, count["FTS"] + (kind == "BTS")
+            count[kind] = 0
+    wrong += _unclosed(opened, ("BTS", "FTS"))
+    rows = [(line, reason, None) for line, reason in sorted(wrong)]
+    return pl.DataFrame(rows, schema=REJECTS, orient="row")
+
+
+def _unclosed(opened: dict[str, int], kinds: Sequence[str]) -> list[tuple[int, str]]:
+    found = [(opened[kind], f"batch_count_wrong:no {kind}") for kind in kinds if opened[kind]]
+    opened.update(dict.fromkeys(kinds, 0))
+    return found
 
 
 # ---------------------------------------------------------------- text
@@ -277,7 +330,10 @@ def _among(mark: pl.Expr, others: list[pl.Expr]) -> pl.Expr:
 
 
 def filled(text: pl.Expr) -> pl.Expr:
-    """The stripped text; null where it is blank or HL7's explicit null, two quotes."""
+    """The stripped text; null where it is blank or HL7's explicit null, two quotes.
+
+    This, and what is made of it, is computed for each of its uses unless the frame is lazy.
+    """
     stripped = text.str.strip_chars()
     return pl.when((stripped != "") & (stripped != '""')).then(stripped)
 
@@ -292,37 +348,66 @@ def piece(text: pl.Expr, number: int, mark: str = "comp") -> pl.Expr:
     return filled(text.str.split(pl.col(mark)).list.get(number, null_on_oob=True))
 
 
+EMPTY = pl.lit("")
 _MOMENT = (
-    r"^(\d{4})(\d{2})(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(\.\d{1,4})?)?)?)?"
-    r"([+-](?:(?:0\d|1[0-3])[0-5]\d|1400))?$"
+    r"^[0-9]{8}(?:[0-9]{2}(?:[0-9]{2}(?:[0-9]{2}(?:\.[0-9]{1,4})?)?)?)?"
+    r"(?:[+-](?:(?:0[0-9]|1[0-3])[0-5][0-9]|1400))?$"
 )
 
 
-def moment(text: pl.Expr, offset: pl.Expr | None = None) -> pl.Expr:
-    """An HL7 time in ISO 8601's order, as exact as it was; any other text as it came.
+def timed(frame: pl.DataFrame, names: Iterable[str], offset: str = "") -> pl.DataFrame:
+    """``frame`` with HL7 times in ISO 8601's order, as exact as they were; other text as it came.
+
+    Step by step, because one expression would take the same text apart for each of its uses.
 
     Args:
-        text: a TS or DTM; ``^D`` after it (TS.2) makes it a day.
-        offset: what a time of day without an offset is taken to have (MSH-7's), if anything.
+        frame: with the marks of each row.
+        names: its columns of type TS or DTM; ``^D`` after a time (TS.2) makes it a day.
+        offset: the column of what a time of day without an offset is taken to have (MSH-7's).
 
     >>> row = pl.DataFrame({"t": ["202401020830-0500"], "comp": "^"})
-    >>> row.select(moment(pl.col("t"))).item()
+    >>> timed(row, ["t"])["t"].item()
     '2024-01-02T08:30-05:00'
     """
-    bare = piece(text, 0)
-    whole = pl.when(piece(text, 1) == "D").then(bare.str.slice(0, 8)).otherwise(bare)
-    found = whole.str.extract_groups(_MOMENT).struct
-    year, month, day, hour, minute, second, fraction, zone = (
-        found.field(str(i)) for i in range(1, 9)
-    )
-    shift = pl.coalesce(zone, offset) if offset is not None else zone
+    for name in names:
+        steps = frame.lazy().select(
+            bare=piece(pl.col(name), 0),
+            is_day=(piece(pl.col(name), 1) == "D").fill_null(value=False),
+            zone=pl.col(offset) if offset else pl.lit(None, pl.String),
+        )
+        frame = frame.with_columns(_iso(steps.collect()).alias(name))
+    return frame
+
+
+def _iso(steps: pl.DataFrame) -> pl.Series:
+    text, stem, zone = pl.col("text"), pl.col("stem"), pl.col("zone")
+    whole = pl.when("is_day").then(pl.col("bare").str.head(8)).otherwise("bare")
+    n = pl.col("n")
     clock = pl.concat_str(
-        pl.lit("T"), hour, pl.lit(":"), minute.fill_null("00"),
-        (pl.lit(":") + second).fill_null(""), fraction.fill_null(""),
-        (shift.str.slice(0, 3) + ":" + shift.str.slice(3)).fill_null(""),
-    )  # fmt: skip
-    date = pl.concat_str(year, month, day, separator="-")
-    return pl.when(year.is_null()).then(whole).otherwise(date + clock.fill_null(""))
+        pl.lit("T"),
+        stem.str.slice(8, 2),
+        pl.lit(":"),
+        pl.when(n > 10).then(stem.str.slice(10, 2)).otherwise(pl.lit("00")),
+        pl.when(n > 12).then(pl.lit(":") + stem.str.slice(12)).otherwise(EMPTY),
+        (zone.str.slice(0, 3) + ":" + zone.str.slice(3)).fill_null(""),
+    )
+    date = (stem.str.slice(0, 4), stem.str.slice(4, 2), stem.str.slice(6, 2))
+    parts = pl.when(n > 8).then(clock).otherwise(EMPTY)
+    return (
+        steps.with_columns(text=whole)
+        .with_columns(is_zoned=text.str.slice(-5, 1).is_in(["+", "-"]))
+        .with_columns(
+            stem=pl.when("is_zoned").then(text.str.head(-5)).otherwise(text),
+            zone=pl.when("is_zoned").then(text.str.tail(5)).otherwise(zone),
+        )
+        .with_columns(n=stem.str.len_bytes())
+        .select(
+            pl.when(text.str.contains(_MOMENT))
+            .then(pl.concat_str(*date, separator="-") + parts)
+            .otherwise(text)
+        )
+        .to_series()
+    )
 
 
 def unescaped(frame: pl.DataFrame, columns: Iterable[str]) -> pl.DataFrame:

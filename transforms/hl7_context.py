@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from transforms.catalog import words
-from transforms.hl7 import BOUNDARY, MARKS, at, filled, marks, moment, piece, unescaped
+from transforms.hl7 import BOUNDARY, MARKS, at, filled, marks, piece, timed, unescaped
 
 MERGES = ("A18", "A30", "A34", "A36", "A39", "A40", "A46", "A47")
 NO_PERSON = ("AN", "VN", "SS", "DL", "AC", "PPN", "BA", "CC")
@@ -25,13 +25,30 @@ CONDITIONS = {
     "SNR": "sample not received",
 }
 """HL7 table 0493, what matters of it."""
+REFUSALS = {
+    "QS": "quantity not sufficient",
+    "RC": "clotted",
+    "RH": "hemolyzed",
+    "RN": "contaminated",
+}
+"""HL7 table 0490, why a specimen was refused, what matters of it."""
 SAID_BEFORE = {"F": "fasting", "NF": "not fasting", "NG": "not given"}
 """HL7 table 0916 (OBR-13)."""
 HOURS = (
     r"^(?:(?:patient|pt) )?(?:(?:was|is|has) )?(?:fasted|fasting) (?:for )?(\d{1,2}) ?"
     r"(?:h|hr|hrs|hour|hours|std|stunden)(?: prior to (?:the )?(?:draw|collection))?$"
 )
-SUBJECT = r"^(?:patient|pt|sample|specimen|blood|draw|probe)(?: was| is)? "
+SUBJECT = (
+    r"^(?:fasting (?:status|state)|(?:the )?(?:patient|pt|sample|specimen|blood|draw|probe))"
+    r"(?: (?:was|is|states|stated))? "
+)
+THING = r" (?:sample|specimen|draw|collection)$"
+SAID_NO = (
+    r"\b(?:patient|pt|sample|specimen|draw)(?: (?:was|is|has))? "
+    r"((?:not|non|no) ?fast(?:ing|ed)|nonfasting)\b"
+)
+CONDITIONAL = r"\b(?:if|unless|when|whether|should|wenn|falls|ob)\b.*"
+"""What a remark says under a condition it does not say of this draw."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +58,7 @@ class Options:
     draws_first: bool
     authority: str | None
     keep_authority: bool
+    unique_numbers: bool
     zoned: bool
     codes: tuple[str, ...]
 
@@ -81,17 +99,18 @@ def heads_of(lines: pl.DataFrame, cut: Iterable[int], options: Options) -> pl.Da
         .when(~kind.str.contains("^[A-Z]{3}$").fill_null(value=False))
         .then(pl.lit("message_broken"))
     )
-    return heads.select(
+    found = heads.lazy().select(
         "msg",
         *list(MARKS)[1:],
         type=kind,
         event=piece(at(8), 1),
-        sent=moment(sent),
+        sent=sent,
         offset=pl.lit(None, pl.String) if options.zoned else offset,
         facility=piece(at(3), 0),
         processing=piece(at(10), 0),
         bad=bad,
     )
+    return timed(found.collect(), ["sent"])
 
 
 def segments(lines: pl.DataFrame, heads: pl.DataFrame, name: str) -> pl.DataFrame:
@@ -105,10 +124,16 @@ def segments(lines: pl.DataFrame, heads: pl.DataFrame, name: str) -> pl.DataFram
 
 
 def per_value(rows: pl.DataFrame, columns: Sequence[str], made: Sequence[pl.Expr]) -> pl.DataFrame:
-    """``rows`` with ``made``, which depend on ``columns`` and marks only: few values, many rows."""
-    keys = [*columns, *MARKS]
-    distinct = rows.select(keys).unique().with_columns(made)
-    return rows.join(distinct, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    """``rows`` with ``made``, text that depends on ``columns`` and marks, null where these are:
+    few values, many rows."""
+    if all(rows[name].null_count() == rows.height for name in columns):
+        nothing = pl.lit(None, pl.String)
+        return rows.with_columns(nothing.alias(one.meta.output_name()) for one in made)
+    varied = rows.select((pl.col(mark) != pl.col(mark).first()).any() for mark in MARKS)
+    keys = [*columns, *(mark for mark, (varies,) in varied.to_dict().items() if varies)]
+    distinct = rows.lazy().select(*columns, *MARKS).unique(keys).with_columns(made)
+    found = distinct.drop(mark for mark in MARKS if mark not in keys).collect()
+    return rows.join(found, on=keys, how="left", nulls_equal=True, maintain_order="left")
 
 
 # ---------------------------------------------------------------- patients
@@ -118,11 +143,12 @@ def people_of(lines: pl.DataFrame, heads: pl.DataFrame, options: Options) -> pl.
     """Every PID and MRG: ``line``, ``msg``, ``patient_id``, ``authority``, and what it says."""
     persons = segments(lines.filter(pl.col("kind") == "MSH"), heads, "PID")
     merged = segments(lines, heads, "MRG").filter(pl.col("event").is_in(MERGES))
-    named = persons.join(_identifiers(persons, (3, 2), options), on="line", how="left").select(
-        *("line", "msg", "seg", "text", "sent", "bad", "patient_id", "authority"),
-        source_birth_date=moment(at(7)),
+    known = persons.join(_identifiers(persons, (3, 2), options), on="line", how="left").select(
+        *("line", "msg", "seg", "text", "sent", "bad", "patient_id", "authority", "comp"),
+        source_birth_date=at(7),
         source_sex=piece(at(8), 0),
     )
+    named = timed(known, ["source_birth_date"]).drop("comp")
     survivor = named.select(PID="line", merged_into="patient_id")
     former = (
         merged.join(_identifiers(merged, (1,), options), on="line", how="left")
@@ -142,6 +168,7 @@ def _identifiers(rows: pl.DataFrame, numbers: Sequence[int], options: Options) -
     kind = piece(one, 4)
     found = (
         pl.concat(listed)
+        .lazy()
         .explode("one")
         .select(
             "line",
@@ -153,6 +180,7 @@ def _identifiers(rows: pl.DataFrame, numbers: Sequence[int], options: Options) -
             is_person=~kind.is_in(NO_PERSON).fill_null(value=False),
         )
         .filter(pl.col("patient_id").is_not_null(), "is_person")
+        .collect()
     )
     if options.authority:
         found = found.filter(pl.col("authority") == options.authority)
@@ -211,64 +239,80 @@ def _fasting(text: pl.Expr) -> pl.Expr:
     """The words or the hours in which a remark speaks of fasting, else null.
 
     Only a remark that says nothing else: "fasting required" and "fasting reference range" speak
-    of something else than this draw.
+    of something else than this draw. That the patient was *not* fasting is also believed in the
+    midst of other words, because a wrong no costs a draw and a wrong yes spoils a trend.
     """
     short = pl.when(text.str.len_chars() <= 80).then(text)
     folded = words.folded_words(short)
-    bare = folded.str.replace(SUBJECT, "")
+    bare = folded.str.replace(SUBJECT, "").str.replace(THING, "")
+    anywhere = words.folded_words(text).str.replace(CONDITIONAL, "").str.extract(SAID_NO)
     return pl.coalesce(
         folded.str.extract(HOURS),
         *(pl.when(words.fasting(said).is_not_null()).then(said) for said in (folded, bare)),
+        anywhere,
     )
 
 
 def _specimens(lines: pl.DataFrame, heads: pl.DataFrame) -> pl.DataFrame:
-    """``condition`` and ``fasting`` of specimens by ``key``: in OUL the SPM, else its OBR."""
+    """``condition``, ``fasting`` and ``collected`` of specimens by ``key``: in OUL the SPM, else
+    its OBR. SPM-24 says how the specimen is, SPM-21 why it was refused."""
     one = pl.col("one")
-    listed = segments(lines, heads, "SPM").select(
-        *MARKS,
+    found = segments(lines, heads, "SPM").with_columns(
         key=pl.when(pl.col("type") == "OUL").then("line").otherwise("OBR"),
         kind=pl.coalesce(piece(at(4), 1), piece(at(4), 0)),
-        one=at(24).str.split(pl.col("rep")),
+        collected=piece(piece(at(17), 0), 0, "sub"),
     )
-    code = piece(one, 0)
+    listed = [
+        found.select(*MARKS, "key", "kind", "collected", one=at(field).str.split(pl.col("rep")))
+        .explode("one")
+        .with_columns(
+            known=piece(one, 0).replace_strict(known, default=None, return_dtype=pl.String)
+        )
+        for field, known in ((24, CONDITIONS), (21, REFUSALS))
+    ]
+    condition = pl.coalesce("known", piece(one, 1), piece(one, 0))
     said = unescaped(
-        listed.explode("one").with_columns(
-            condition=pl.coalesce(
-                code.replace_strict(CONDITIONS, default=None, return_dtype=pl.String),
-                piece(one, 1),
-                code,
-            )
-        ),
-        ("condition", "kind"),
+        pl.concat(listed).with_columns(condition=condition), ("condition", "kind")
     ).with_columns(fasting=pl.coalesce(_fasting(pl.col("condition")), _fasting(pl.col("kind"))))
-    return _gathered(said, "key", "condition").with_columns(condition=filled(pl.col("condition")))
+    drawn = said.group_by("key", maintain_order=True).agg(pl.col("collected").drop_nulls().first())
+    gathered = _gathered(said, "key", "condition").join(drawn, on="key", how="left")
+    return gathered.with_columns(condition=filled(pl.col("condition")))
 
 
 def orders_of(lines: pl.DataFrame, heads: pl.DataFrame, notes: pl.DataFrame) -> pl.DataFrame:
     """What an OBR says of all its OBX, by ``OBR`` (its line)."""
     clinical = at(13)
     coded = piece(clinical, 0).replace_strict(SAID_BEFORE, default=None, return_dtype=pl.String)
-    found = segments(lines, heads, "OBR").select(
-        *MARKS,
-        OBR="line",
-        key=pl.when(pl.col("type") == "OUL").then("SPM").otherwise("line"),
-        order=pl.coalesce(at(3), at(2)),
-        drawn=moment(at(7), pl.col("offset")),
-        changed=moment(at(22), pl.col("offset")),
-        order_status=piece(at(25), 0).replace({"A": "partial"}),
-        clinical=clinical,
-        coded=coded,
+    listed = (
+        segments(lines, heads, "OBR")
+        .lazy()
+        .select(
+            *MARKS,
+            OBR="line",
+            key=pl.when(pl.col("type") == "OUL").then("SPM").otherwise("line"),
+            order=pl.coalesce(at(3), at(2)),
+            offset="offset",
+            drawn=at(7),
+            changed=at(22),
+            order_status=piece(at(25), 0).replace({"A": "partial", "M": "preliminary"}),
+            clinical=clinical,
+            coded=coded,
+        )
     )
-    remarks = notes.select(OBR="owner", order_note="note", fasting_note="fasting")
     specimens = _specimens(lines, heads).rename({"fasting": "fasting_specimen"})
+    dated = (
+        listed.collect()
+        .join(specimens, on="key", how="left", maintain_order="left")
+        .with_columns(drawn=pl.coalesce("drawn", "collected"))
+    )
+    found = timed(dated, ["drawn", "changed"], "offset")
+    remarks = notes.select(OBR="owner", order_note="note", fasting_note="fasting")
     said = pl.col("clinical")
     spoken = pl.coalesce("coded", _fasting(said), _fasting(piece(said, 1))).alias("fasting")
     stated = ("fasting", "fasting_specimen", "fasting_note")
     return (
         per_value(unescaped(found, ("order", "clinical")), ("clinical", "coded"), [spoken])
         .join(remarks, on="OBR", how="left")
-        .join(specimens, on="key", how="left")
         .pipe(per_value, stated, [stated_of(*stated).alias("order_fasting")])
         .select("OBR", "order", "drawn", "changed", "order_status", "order_fasting",
                 "clinical", "condition", "order_note")

@@ -42,6 +42,7 @@ LANDING: dict[str, tuple[str, ...]] = {
         "source_sex",
         "time_zone",
         "merged_into",
+        "source_status",
         "source_reported_at",
     ),
     "medication": (
@@ -80,7 +81,8 @@ LANDING: dict[str, tuple[str, ...]] = {
     ),
 }
 """Landing table -> its text columns, all ``String``. ``code_system`` is ``loinc``, ``snomed``,
-``icd10``, ``rxnorm`` or ``local``.
+``icd10``, ``rxnorm`` or ``local``. A patient's ``source_status`` is ``merge`` where the row tells of
+a merge as an event, which lasts; a record's ``merged_into`` lasts until the next record.
 
 ``kind`` of a sample is an analyte's name (``sensor_glucose``, ``steps`` ...); ``source_code`` is
 what the source calls it, as it came (``asleepDeep``). ``method`` tells two readings of one device

@@ -4,8 +4,9 @@ Several devices tell of the same walk, night and heart. Per kind one of them is 
 and the others are counted (``devices``), never added:
 
 - **steps**: within each local hour the device that counted most (who leaves the phone on the desk
-  walks with the watch, and the reverse). A record over more than :data:`LONG_HOURS` hours is a
-  day's total; the larger of the largest total and the sum of hours is the day's.
+  walks with the watch, and the reverse). A record of a date, or over more than
+  :data:`LONG_HOURS` hours, is a day's total: of one device those of its methods (walking, running)
+  are added. The larger of the largest total and the sum of hours is the day's.
 - **sleep**: the device that saw most sleep of that day; what two of its records share counts once.
 - **resting heart rate**: the mean of what devices state; **weight** likewise.
 """
@@ -27,9 +28,11 @@ SIGNAL = {
     "patient_id": pl.String,
     "kind": pl.String,
     "device": pl.String,
+    "method": pl.String,
     "observed_at": pl.Datetime("us"),
     "ended_at": pl.Datetime("us"),
     "observed_local": pl.Datetime("us"),
+    "observed_precision": pl.String,
     "value": pl.Float64,
 }
 """What :func:`wearable_days` reads of a sample; a result is a signal of the device ``result``."""
@@ -60,9 +63,11 @@ def _of_results(observations: pl.LazyFrame) -> pl.LazyFrame:
         "patient_id",
         kind="analyte",
         device=pl.lit(RESULT),
+        method=pl.lit(""),
         observed_at="observed_at",
         ended_at=pl.lit(None, dtype=pl.Datetime("us")),
         observed_local="observed_local",
+        observed_precision=pl.lit("day"),
         value="value",
     )
 
@@ -75,7 +80,9 @@ def _on_its_day(signals: pl.LazyFrame, kind: str, moved: str = "0h") -> pl.LazyF
 def _steps(signals: pl.LazyFrame) -> pl.LazyFrame:
     counts, value = _on_its_day(signals, "steps"), pl.col("value")
     length = (pl.col("ended_at") - pl.col("observed_at")).dt.total_hours(fractional=True)
-    is_total = ((length > LONG_HOURS) | (pl.col("device") == RESULT)).fill_null(value=False)
+    is_total = ((length > LONG_HOURS) | (pl.col("observed_precision") == "day")).fill_null(
+        value=False
+    )
     hour = pl.col("observed_local").dt.truncate("1h")
     walked = (
         counts.filter(~is_total)
@@ -86,7 +93,15 @@ def _steps(signals: pl.LazyFrame) -> pl.LazyFrame:
         .group_by(DAY)
         .agg(walked=value.sum())
     )
-    totals = counts.filter(is_total).group_by(DAY).agg(total=value.max())
+    totals = (
+        counts.filter(is_total)
+        .group_by(*DAY, "device", "method")
+        .agg(value.max())
+        .group_by(*DAY, "device")
+        .agg(value.sum())
+        .group_by(DAY)
+        .agg(total=value.max())
+    )
     both = walked.join(totals, on=DAY, how="full", coalesce=True)
     return both.select(*DAY, steps=pl.max_horizontal("walked", "total"))
 

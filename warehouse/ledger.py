@@ -1,4 +1,4 @@
-"""The ledger: files that came, nights that ran, models in force, alerts opened, mails owed.
+"""The ledger: files that came, nights that ran, models in force, units approved, alerts, mails.
 
 SQLite beside the warehouse (WAL, ``synchronous=FULL``), because the warehouse can be rebuilt from
 landed files and this cannot. One writer at a time: the night, under the home's lock.
@@ -10,8 +10,11 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, fields
 from datetime import date, datetime
 from pathlib import Path
+
+from transforms.approvals import Approval
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS file (
@@ -42,6 +45,10 @@ CREATE TABLE IF NOT EXISTS outbox (
     problem TEXT, sent_at TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS model (
     version TEXT PRIMARY KEY, in_force_from TEXT NOT NULL UNIQUE, content TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS approval (
+    approval_id INTEGER PRIMARY KEY, source TEXT NOT NULL, analyte TEXT NOT NULL,
+    unit TEXT NOT NULL, known_on TEXT NOT NULL, lab TEXT, stated TEXT, sha256 TEXT, line INTEGER,
+    part INTEGER, from_on TEXT, to_on TEXT, given_by TEXT NOT NULL, given_at TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 """
 
@@ -120,6 +127,25 @@ class Ledger:
         self.write(
             "INSERT OR IGNORE INTO model VALUES (?, ?, ?)",
             [version, in_force_from.isoformat(), content],
+        )
+
+    # approvals
+
+    def approvals(self, night: date) -> tuple[Approval, ...]:
+        """Every approval given by a night, in the order in which they were given."""
+        rows = self.rows(
+            "SELECT * FROM approval WHERE known_on <= ? ORDER BY approval_id", [night.isoformat()]
+        )
+        return tuple(_approval(row) for row in rows)
+
+    def approve(self, approval: Approval, given_by: str, given_at: datetime) -> None:
+        """Note a person's decision on a unit."""
+        facts = {**asdict(approval), "given_by": given_by, "given_at": given_at}
+        texts = {key: v.isoformat() if isinstance(v, date) else v for key, v in facts.items()}
+        names = ", ".join(texts)
+        self.write(
+            f"INSERT INTO approval ({names}) VALUES ({', '.join('?' * len(texts))})",
+            list(texts.values()),
         )
 
     # alerts and mails
@@ -204,3 +230,12 @@ class Ledger:
             [state, now.isoformat(), facts.get("digest"), facts.get("warehouse")]
             + [facts.get("problem"), run_id],
         )
+
+
+def _approval(row: sqlite3.Row) -> Approval:
+    known = {field.name: row[field.name] for field in fields(Approval)}
+    days = {
+        name: date.fromisoformat(known[name]) if known[name] else None
+        for name in ("known_on", "from_on", "to_on")
+    }
+    return Approval(**{**known, **days})

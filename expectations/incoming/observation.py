@@ -66,7 +66,7 @@ class UnitIsStated(RowExpectation):
         "The value has no unit; it is never guessed. Send it with its unit, or set a constant unit "
         "for the source."
     )
-    fails_where = f"{_HAS_VALUE} AND number IS NOT NULL AND source_unit IS NULL"
+    fails_where = f"{_HAS_VALUE} AND number IS NOT NULL AND source_unit IS NULL AND ucum IS NULL"
 
 
 class UnitIsKnown(RowExpectation):
@@ -85,6 +85,14 @@ class UnitFitsAnalyte(RowExpectation):
         f"{_HAS_VALUE} AND number IS NOT NULL AND ucum IS NOT NULL AND value IS NULL AND "
         f"analyte IS NOT NULL"
     )
+
+
+class FeedKeepsItsUnit(RowExpectation):
+    sentence = (
+        "The laboratory's values of this analyte jumped as if its unit had changed unsaid. "
+        "Ask the laboratory, then `undertow quarantine approve` the unit, or the stated one."
+    )
+    fails_where = "is_unit_held AND NOT coalesce(is_withdrawal, false)"
 
 
 class FastingIsUnderstood(RowExpectation):

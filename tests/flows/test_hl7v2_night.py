@@ -107,6 +107,33 @@ def test_merged_records_are_one_person(home: Scene) -> None:
     assert (NIGHT,) in home.rows("SELECT drawn_on FROM fasting_pair WHERE patient_id = 'ANN'")
 
 
+def merged(old: str, new: str, on: date) -> str:
+    return segments(
+        HEAD.format(sent=f"{on:%Y%m%d}160000", kind="ADT^A40^ADT_A39", number=f"m{old}"),
+        f"PID|1||{new}^^^HOSP^MR||DOE||19700203|F",
+        f"MRG|{old}^^^HOSP^MR",
+    )
+
+
+@pytest.mark.parametrize("is_merged", [True, False])
+def test_a_result_corrected_after_its_record_was_merged_stands_once(
+    home: Scene, *, is_merged: bool
+) -> None:
+    on = date(2026, 1, 10)
+    first = report("OLD", on, result("20448-7", 9))
+    again = report("ANN", on, result("20448-7", 12, status="C"), sent=on + timedelta(days=2))
+    home.drop("hl7v2/1.hl7", first)
+    home.night()
+    merge = merged("OLD", "ANN", on) if is_merged else ""
+    home.drop("hl7v2/2.hl7", merge + again.replace("ANN-", "OLD-"))
+    home.night(NIGHT + timedelta(days=1))
+    found = home.rows("SELECT patient_id, value FROM observation ORDER BY ALL")
+    assert found == ([("ANN", 12.0)] if is_merged else [("ANN", 12.0), ("OLD", 9.0)])
+    values = home.rows("SELECT insulin_uiu_ml FROM fasting_pair ORDER BY ALL")
+    assert values == ([(12.0,)] if is_merged else [(9.0,), (12.0,)])
+    assert home.run("replay", str(NIGHT + timedelta(days=1))).code == 0
+
+
 def test_what_is_not_understood_waits_with_its_segment_and_its_reason(home: Scene) -> None:
     odd = report(
         "ANN",

@@ -27,6 +27,8 @@ def sample(
         "patient_id": "p",
         "kind": kind,
         "device": device,
+        "method": "",
+        "observed_precision": "time",
         "observed_at": at,
         "ended_at": end,
         "observed_local": at + timedelta(hours=shift),
@@ -68,6 +70,17 @@ def test_totals_that_grow_during_the_day_count_at_their_largest() -> None:
         for value in (3000.0, 7000.0)
     )
     assert days(results=told)["2026-03-01"]["steps"] == 7000
+
+
+def test_totals_of_a_date_add_up_within_a_device_and_not_over_devices() -> None:
+    def total(device: str, method: str, value: float) -> dict[str, Any]:
+        midnight = NOON.replace(hour=0)
+        told = sample("steps", device, midnight, None, value)
+        return told | {"method": method, "observed_precision": "day"}
+
+    watch = [total("watch", "walking", 3000), total("watch", "running", 200)]
+    assert days(*watch, total("account", "", 3100))["2026-03-01"]["steps"] == 3200
+    assert days(*watch, steps("phone", NOON, 500))["2026-03-01"]["steps"] == 3200
 
 
 def test_a_night_belongs_to_the_day_it_ends_on() -> None:

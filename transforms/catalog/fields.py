@@ -34,6 +34,29 @@ FIELDS: dict[str, Field] = {
     "source_code": Field("VARCHAR", "The code as it came."),
     "source_value": Field("VARCHAR", "The value as it came, text."),
     "source_unit": Field("VARCHAR", "The unit as it came, text."),
+    "unit_basis": Field("VARCHAR", "approved where a person decided on the unit; else null."),
+    "ucum": Field("VARCHAR", "UCUM unit that the source's text stands for."),
+    "number": Field("DOUBLE", "The number as it came, in whatever unit."),
+    "proposed_unit": Field("VARCHAR", "The unit in which the number was most likely meant."),
+    "proposed_value": Field("DOUBLE", "The number in the canonical unit, were it so."),
+    "odds": Field("DOUBLE", "Odds of the proposed unit against all others together.", "1"),
+    "odds_basis": Field("VARCHAR", "What the odds rest on."),
+    "likely_unit": Field(
+        "VARCHAR", "The unit that explains the feed's jump; its rows are held. Else null."
+    ),
+    "is_approved": Field("BOOLEAN", "Whether a person decided on the unit of these rows."),
+    "n_rows": Field("BIGINT", "Rows that came."),
+    "mean_ln": Field("DOUBLE", "Mean of ln(number), in the unit as stated."),
+    "var_ln": Field("DOUBLE", "Variance of ln(number)."),
+    "arrivals": Field("BIGINT", "Nights on which the feed sent."),
+    "p_silence": Field(
+        "DOUBLE",
+        "P(a feed of this weekday rhythm is silent since `last_on`); null: no rhythm yet.",
+        "1",
+    ),
+    "rows_tonight": Field("BIGINT", "Rows that came tonight."),
+    "rows_usual": Field("DOUBLE", "Median of the rows that came on such a day."),
+    "alarm": Field("VARCHAR", "silent, few or many; null when all is as usual."),
     "timing": Field(
         "VARCHAR", "What the code claims of the draw: fasting, any, post_load, baseline."
     ),

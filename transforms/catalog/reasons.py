@@ -40,7 +40,8 @@ REASONS: dict[str, str] = {
     "json_broken": "The line or entry is not valid JSON, or not of the shape FHIR gives it.",
     "resource_not_used": "A resource of a type Undertow does not use; set aside, nothing to do.",
     "record_not_used": "A record of a kind Undertow does not use; set aside, nothing to do.",
-    "version_not_read": "Written in a version of the standard that is not read (FHIR R4 is).",
+    "version_not_read": "Written in a version of the standard that is not read (FHIR R4 and R4B are, R5 "
+    "where it is alike).",
     "segment_broken": "A line that is no segment: text between messages, or a result cut by a line end "
     "inside its value. Have the message sent again.",
     "message_broken": "The first segment (MSH) cannot be read or has no type. Have the message sent "
@@ -59,9 +60,13 @@ REASONS: dict[str, str] = {
     "before is read; export it again.",
     "binary_broken": "The file's own checksum or structure is wrong. What came before is read; export "
     "it again.",
+    "deletion_not_read": "The source deleted a person's record, or something it does not name by id. "
+    "Check it at the source and take it out here by hand.",
+    "deletion_of_nothing": "The source deleted a record that never came, or that came later; set "
+    "aside, nothing to do.",
     "patient_missing": "The row does not say whose it is.",
     "reader_failed": "The reader could not cope with this file. Report it; the file is kept.",
 }
 
-SET_ASIDE = frozenset({"resource_not_used", "record_not_used", "row_empty"})
+SET_ASIDE = frozenset({"resource_not_used", "record_not_used", "row_empty", "deletion_of_nothing"})
 """Reasons that need nobody: rows counted and kept, not waiting."""

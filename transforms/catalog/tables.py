@@ -57,7 +57,7 @@ HISTORY: dict[str, History] = {
             "patient_id result_id analyte timing value comparator unit absent_reason observed_at "
             "observed_local observed_on observed_precision observed_zone observed_basis observed_doubt reported_at fasting "
             "fasting_hours fasting_basis lab assay status comment code_system source_code "
-            "source_value source_unit",
+            "source_value source_unit unit_basis",
             (
                 "source",
                 "analyte",
@@ -103,7 +103,7 @@ HISTORY: dict[str, History] = {
             "sample",
             "one row per version of a device sample",
             "patient_id kind device method value comparator unit observed_at ended_at "
-            "observed_local observed_on observed_zone observed_basis observed_doubt source_code source_value source_unit",
+            "observed_local observed_on observed_precision observed_zone observed_basis observed_doubt source_code source_value source_unit",
             ("source", "patient_id", "kind", "device", "method", "observed_at", "ended_at"),
             ranks=False,
         ),
@@ -156,6 +156,12 @@ DERIVED: dict[str, Table] = {
             "patient_id",
         ),
         _table(
+            "outlived",
+            "one row per result that was reported again after its record was merged into another",
+            "source patient_id analyte timing result_id",
+            "source patient_id analyte timing result_id",
+        ),
+        _table(
             "model",
             "one row per trend model that was ever in force",
             "model_version in_force_from people provenance content",
@@ -178,6 +184,12 @@ DERIVED: dict[str, Table] = {
             "one row: tonight's list of marked people against chance",
             "n_evaluated n_listed false_claimed n_shuffled false_shuffled is_held held_because",
             "n_evaluated",
+        ),
+        _table(
+            "feed_check",
+            "one row per source and analyte: whether it is silent or sends unusually much or little",
+            "source analyte last_on arrivals p_silence rows_tonight rows_usual alarm",
+            "source analyte",
         ),
         _table("tonight", "one row: the night this file shows", "as_of", "as_of"),
         _table(
@@ -248,6 +260,19 @@ NIGHT: dict[str, Table] = {
             "file_id line part table_name",
         ),
         _table(
+            "feed",
+            "one row per file, laboratory, analyte, timing and unit: what came, before the gate",
+            "source lab analyte timing ucum file_id known_at n_rows n mean_ln var_ln is_approved "
+            "likely_unit",
+            "file_id lab analyte timing ucum",
+        ),
+        _table(
+            "unit_proposal",
+            "one row per row that waits for its unit: the likeliest one, for a person to approve",
+            "file_id line part analyte number proposed_unit proposed_value odds odds_basis",
+            "file_id line part",
+        ),
+        _table(
             "source_file",
             "one row per landed file",
             "source file file_id sha256 known_at state reader notes rows_in rows_accepted "
@@ -290,10 +315,12 @@ INCOMING: dict[str, dict[str, str]] = {
         "low": "DOUBLE",
         "high": "DOUBLE",
         "is_withdrawal": "BOOLEAN",
+        "is_unit_held": "BOOLEAN",
     },
     "patient": {
         "source_birth_date": "VARCHAR",
         "source_sex": "VARCHAR",
+        "source_status": "VARCHAR",
         "source_reported_at": "VARCHAR",
     },
     "medication": {

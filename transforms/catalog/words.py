@@ -42,7 +42,7 @@ another patient says more than a deletion. ``I`` ``O`` ``R`` ``S`` have no final
 
 ENTRY_STATUS: dict[str, str] = _map(
     final="active|confirmed|stopped|on hold|ended|dispensed|recurrence|relapse|inactive|remission"
-    "|resolved",
+    "|resolved|recorded",
     preliminary="provisional|differential|unconfirmed|draft|intended|preparation|suspected",
     entered_in_error="refuted",
     deleted="not taken|do not perform",

@@ -1,30 +1,66 @@
-"""FHIR R4: NDJSON (bulk export), a single resource, or a Bundle of any type.
+"""FHIR R4 (R4B, and R5 where alike): NDJSON (bulk export, with its manifest and its deletions), a
+single resource, or a Bundle of any type and size.
 
 Lines are decoded by Polars, a span of the file at a time, into an explicit shape; a Bundle's
 entries become such lines first, so there is one way from resource to row.
 
 Measured reasons for the care around ``json_decode``: it joins the lines of a batch into one array,
 so one bad line fails the batch, and half a line may close with the next or one line count for two
-without an error; a lone surrogate escape silently becomes NUL.
+without an error; a lone surrogate escape silently becomes NUL; 1.50 becomes 1.5 (numbers are
+quoted before).
 """
 
 from __future__ import annotations
 
-import mmap
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import polars as pl
 
-from transforms.fhir_schema import FORMER_TYPES, HEAD, PLAIN_SHAPES, ROWS_OF, SHAPES, lines_without
-from transforms.landing import LANDING, PLACE, REJECTS, Opened, Reading, UnreadableError, shaped
+from transforms.catalog.reasons import SET_ASIDE
+from transforms.fhir_context import (
+    CONTEXT_OF,
+    CONTEXT_SHAPES,
+    LINKS,
+    aliased,
+    placed,
+    prescribed,
+    withdrawals,
+)
+from transforms.fhir_documents import (
+    FORMER_MARKS,
+    FORMER_TYPES,
+    LINE_END,
+    LONGEST,
+    MARKS_OF_FORMER,
+    Json,
+    Lines,
+    bundled,
+    contained,
+    former_version,
+    lines_of,
+    manifest_note,
+    of_former_version,
+)
+from transforms.fhir_schema import (
+    HEAD,
+    ROWS_OF,
+    SHAPES,
+    lines_without,
+)
+from transforms.landing import (
+    LANDING,
+    Opened,
+    Reading,
+    UnreadableError,
+    no_rejects,
+    shaped,
+)
 from transforms.text import Span, Text, text
-
-Json = dict[str, Any]
 
 READ: Final = ("observation", "patient", "condition", "medication")
 COLUMNS: Final = tuple(dict.fromkeys(name for table in READ for name in LANDING[table]))
@@ -34,58 +70,60 @@ ROWS: Final = pl.Schema(
         "part": pl.Int32,
         "table": pl.String,
         "reason": pl.String,
-        **dict.fromkeys(COLUMNS, pl.String),
+        **dict.fromkeys((*COLUMNS, *LINKS, "kind", "address", "target", "number"), pl.String),
     }
 )
-"""Rows of every table and the rejects (those with a ``reason``) in one frame: a file is decoded
-once, whatever it mixes."""
+"""Rows of every table, of what they refer to (``context``) and the rejects (those with a
+``reason``) in one frame: a file is decoded once, whatever it mixes."""
 
-ENTRIES_AT_ONCE = 20_000
 SPAN = 12 << 20
 MAX_WORKERS = 4
 SUSPECT = r"\\u(?:[dD][89a-fA-F]|0000)|\x00"
 NUL = r"(?:^|[^\\])(?:\\\\)*\\u0000|\x00"
-BUNDLE_INSIDE = "json_broken:a Bundle inside a line or entry"
+NUMBER = r'("value(?:Integer)?"\s*:\s*)(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)(\s*[,}])'
+"""A number under its key. Inside a text every quote is escaped, so no text looks like this."""
+BUNDLE = "Bundle"
+THE_REST = "json_broken:the rest of the Bundle"
 GUESSED_TYPE = pl.col("text").str.extract(r'"resourceType"\s*:\s*"(\w+)"')
+IS_LOG = pl.col("text").str.contains(r'"exportId".*"eventId"|"eventId".*"exportId"')
+"""A line of a bulk export's own log."""
 TYPE = pl.col("r").struct.field("resourceType")
+ALL_SHAPES: Final = {**SHAPES, **CONTEXT_SHAPES}
+ALL_ROWS: Final = {**ROWS_OF, **CONTEXT_OF}
 
 
 def read(opened: Opened) -> Reading:
     """Read FHIR R4 resources.
 
     Args:
-        opened: an NDJSON file, or one JSON document: a resource or a Bundle.
+        opened: an NDJSON file, or one JSON document: a resource, a Bundle, or the manifest of a
+            bulk export.
 
     Raises:
-        UnreadableError: the file is empty, or neither one JSON document nor lines of JSON.
+        UnreadableError: the file is empty, of a former version as a whole, or neither one JSON
+            document nor lines of JSON.
     """
     clean = text(opened)
-    filled = clean.lines().filter(pl.col("text").str.strip_chars() != "")
-    count = filled.select(pl.len()).collect(engine="streaming").item()
+    is_alone, is_record = _first_line(clean.path)
     try:
-        document = _document(clean, filled, count)
-        if document is None:
-            return _lines_read(clean, opened.scratch, count)
-        return _entries_read(document)
+        if is_record and not is_alone:
+            return _lines_read(clean, opened.scratch)
+        return _document_read(clean, opened.scratch, is_alone=is_alone)
     except pl.exceptions.PanicException:
         raise UnreadableError("reader_failed", "while decoding JSON") from None
 
 
-def _document(clean: Text, filled: pl.LazyFrame, count: int) -> Json | None:
-    """The file's one JSON object when it is more than a line of NDJSON, else None."""
-    first = filled.head(1).collect()["text"]
-    if count > 1 and isinstance(_parsed(first[0]), dict):
-        return None
-    try:
-        value = _whole(clean)
-    except orjson.JSONDecodeError as error:
-        if count > 1 and _has_resource_line(filled):
-            return None
-        where = f"line {error.lineno}, column {error.colno}: {error.msg}"
-        raise UnreadableError("encoding" if clean.undecodable else "json_broken", where) from None
-    if not isinstance(value, dict):
-        raise UnreadableError("format_unknown", "JSON, but neither a resource nor a Bundle")
-    return value if count > 1 or value.get("resourceType") == "Bundle" else None
+def _first_line(path: Path) -> tuple[bool, bool]:
+    """Whether the first line that is not blank is followed by no other, and whether it is an
+    object. Not more of it is read than an entry may be long."""
+    with path.open(encoding="utf-8", newline="\n") as stream:
+        first = ""
+        while not first.strip() and (line := stream.readline(LONGEST)):
+            first = line
+        if not first.endswith("\n"):
+            return True, False
+        is_alone = not any(line.strip() for line in stream)
+        return is_alone, not is_alone and isinstance(_parsed(first), dict)
 
 
 def _parsed(line: str) -> object:
@@ -95,39 +133,106 @@ def _parsed(line: str) -> object:
         return None
 
 
-def _whole(clean: Text) -> object:
-    # Mapped, not read: for NDJSON with a broken first line the parse ends on that line.
-    with (
-        clean.path.open("rb") as stream,
-        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-        memoryview(mapped) as view,
-    ):
-        return orjson.loads(view)
+def _filled(clean: Text) -> pl.LazyFrame:
+    return clean.lines().filter(pl.col("text").str.strip_chars() != "")
 
 
-def _has_resource_line(filled: pl.LazyFrame) -> bool:
-    likely = filled.filter(pl.col("text").str.contains('"resourceType"', literal=True)).head(100)
-    lines = (_parsed(line) for line in likely.collect(engine="streaming")["text"])
+def _has_resource_line(clean: Text) -> bool:
+    likely = _filled(clean).filter(pl.col("text").str.contains('"resourceType"', literal=True))
+    lines = (_parsed(line) for line in likely.head(100).collect(engine="streaming")["text"])
     return any(isinstance(line, dict) and "resourceType" in line for line in lines)
 
 
 # ---------------------------------------------------------------- from a file to rows
 
 
-def _lines_read(clean: Text, scratch: Path, count: int) -> Reading:
+def _document_read(clean: Text, scratch: Path, *, is_alone: bool) -> Reading:
+    """One JSON document, or what looks like one: NDJSON with a broken first line."""
+    lines = lines_of(clean.path, scratch / "entries.ndjson")
+    document, is_broken = lines.document, lines.document.is_cut
+    kind = document.head.get("resourceType", BUNDLE if lines.count > 1 else None)
+    if is_broken and not is_alone and lines.count < 2 and _has_resource_line(clean):
+        return _lines_read(clean, scratch)
+    if is_broken and (lines.count < 2 or kind != BUNDLE):
+        raise _unreadable(clean)
+    former_version(document.head)
+    if (note := manifest_note(document.head)) is not None:
+        one = pl.LazyFrame({"line": [1], "reason": ["record_not_used:manifest"]})
+        rejects = one.select("line", "reason", source_row=pl.lit("{}"))
+        return Reading(tables={}, rejects=rejects, rows_in=1, notes=(note,))
+    if kind == BUNDLE:
+        if not document.is_entry_list:
+            raise UnreadableError("json_broken", "Bundle.entry is not a list")
+        return _bundle_read(lines, scratch, sorted(clean.undecodable))
+    if clean.path.stat().st_size > LONGEST:
+        raise UnreadableError("too_large", "one resource of more than is read at once")
+    target = scratch / "resource.ndjson"
+    with clean.path.open(encoding="utf-8", newline="") as stream:
+        target.write_text(LINE_END.sub(" ", stream.read()).strip() + "\n", encoding="utf-8")
+    return _lines_read(Text(target, is_closed=True), scratch)
+
+
+def _unreadable(clean: Text) -> UnreadableError:
+    with clean.path.open("rb") as stream:
+        if stream.read(64).lstrip().startswith(b"["):
+            return UnreadableError("format_unknown", "JSON, but neither a resource nor a Bundle")
+    return UnreadableError("encoding" if clean.undecodable else "json_broken", "not one document")
+
+
+def _bundle_read(lines: Lines, scratch: Path, undecodable: Sequence[int]) -> Reading:
+    if lines.count == 0:
+        return Reading(tables={}, rejects=no_rejects(), rows_in=0)
+    extra = [{"line": lines.count, "reason": "encoding" if undecodable else THE_REST}]
+    told = lines.deletions + (extra if lines.document.is_cut else [])
+    other = _told(told)
+    targets = _kept(lines.path, scratch, (), lines.ids, other)
+    rows = pl.scan_ipc(targets)
+    if lines.updated:
+        stamps = {"line": list(lines.updated), "updated": list(lines.updated.values())}
+        rows = rows.join(pl.LazyFrame(stamps), on="line", how="left", maintain_order="left")
+        rows = rows.with_columns(source_reported_at=pl.coalesce("source_reported_at", "updated"))
+    if lines.aliases:
+        rows = aliased(rows, lines.aliases)
+    return _reading(rows, lines.count, lines.path)
+
+
+def _lines_read(clean: Text, scratch: Path) -> Reading:
     """NDJSON, a span of lines at a time on every core, each span kept as rows in ``scratch``."""
+    count = _filled(clean).select(pl.len()).collect(engine="streaming").item()
+    targets = _kept(clean.path, scratch, sorted(clean.undecodable), {}, _told([]))
+    return _reading(pl.scan_ipc(targets), count, clean.path)
+
+
+def _kept(
+    path: Path, scratch: Path, undecodable: Sequence[int], ids: dict[int, str], told: pl.DataFrame
+) -> list[Path]:
+    """The rows of every span of lines, in files of ``scratch``; ``told`` are rows known already,
+    whose lines are not decoded."""
+    named = pl.DataFrame(
+        {"line": list(ids), "given": list(ids.values())},
+        schema={"line": pl.Int64, "given": pl.String},
+    )
 
     def kept(span: Span) -> Path:
         target = scratch / f"fhir-{span.before:012d}.arrow"
-        lines = span.lines(clean.path).with_columns(pl.col("text").str.strip_chars())
-        stated = lines.filter(pl.col("text") != "")
-        _rows(stated, sorted(clean.undecodable)).write_ipc(target, compression="lz4")
+        lines = span.lines(path).with_columns(pl.col("text").str.strip_chars())
+        stated = lines_without(lines.filter(pl.col("text") != ""), told)
+        _span_rows(stated, undecodable, named).write_ipc(target, compression="lz4")
         return target
 
     with ThreadPoolExecutor(min(pl.thread_pool_size(), MAX_WORKERS)) as pool:
-        targets = list(pool.map(kept, _spans(clean.path)))
-    rows = pl.scan_ipc(targets).with_columns(source_row=pl.lit(None, pl.String))
-    return _reading(rows, count, lines=clean.path)
+        targets = list(pool.map(kept, _spans(path)))
+    told.write_ipc(scratch / "fhir-told.arrow")
+    return [*targets, scratch / "fhir-told.arrow"]
+
+
+def _told(rows: list[Json]) -> pl.DataFrame:
+    found = pl.DataFrame(rows, schema_overrides=dict(ROWS), infer_schema_length=None)
+    return _alike(found if rows else ROWS.to_frame())
+
+
+def _alike(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.match_to_schema(ROWS, missing_columns="insert", extra_columns="ignore")
 
 
 def _spans(path: Path) -> Iterator[Span]:
@@ -146,153 +251,151 @@ def _spans(path: Path) -> Iterator[Span]:
         yield Span(before, start, position - start)
 
 
-def _entries_read(document: Json) -> Reading:
-    """A Bundle's resources, or the one resource, as numbered lines."""
-    entries = _entries(document)
-    patients, medications = _patients(entries.values()), _medications(entries.values())
-    lines = pl.DataFrame(
-        {
-            "line": list(entries),
-            "text": [_dumped(_linked(e, patients, medications)) for e in entries.values()],
-            "source_row": [_dumped(entry["resource"]) for entry in entries.values()],
-        },
-        schema={"line": pl.Int64, "text": pl.String, "source_row": pl.String},
-    ).with_columns(pl.col("text").fill_null("too deep"))
-    found = (_rows(batch.select("line", "text")) for batch in lines.iter_slices(ENTRIES_AT_ONCE))
-    rows = pl.concat([ROWS.to_frame(), *found])
-    joined = rows.join(lines.select("line", "source_row"), on="line", maintain_order="left")
-    return _reading(joined.lazy(), len(entries), _deletions(document))
-
-
-def _reading(
-    rows: pl.LazyFrame, count: int, notes: tuple[str, ...] = (), lines: Path | None = None
-) -> Reading:
-    present = rows.select(pl.col("table").unique()).collect(engine="streaming")["table"]
+def _reading(rows: pl.LazyFrame, count: int, lines: Path) -> Reading:
+    """Rows with what they refer to in the same file, as landing tables."""
+    present = set(rows.select(pl.col("table").unique()).collect(engine="streaming")["table"])
+    context = rows.filter(pl.col("table") == "context").collect(engine="streaming")
+    of_results = pl.concat_str(pl.lit("Observation/"), pl.col("result_id").str.extract("^([^#]*)"))
+    addressed = rows.with_columns(address=pl.coalesce("address", of_results))
+    parts = {table: addressed.filter(pl.col("table") == table) for table in READ}
+    rejects = rows.filter(pl.col("reason").is_not_null())
+    if not context.is_empty():
+        results = parts["observation"]
+        taken = withdrawals(context, results.select("address").unique().collect())
+        rejects = rejects.join(taken.lazy(), on="line", how="anti", maintain_order="left")
+        present |= {"observation"} if taken.height else set()
+        parts["observation"] = placed(
+            pl.concat([results, taken.lazy().select(ROWS.names())]), context
+        )
+        parts["medication"] = prescribed(parts["medication"], context)
+        parts = {table: _of_contained(part, context) for table, part in parts.items()}
     tables = {
-        table: shaped(table, rows.filter(pl.col("table") == table).select(*PLACE, *LANDING[table]))
-        for table in READ
-        if table in present
+        t: shaped(t, parts[t].select("line", "part", *LANDING[t])) for t in READ if t in present
     }
-    rejects = rows.filter(pl.col("reason").is_not_null()).select(*REJECTS)
-    return Reading(tables=tables, rejects=rejects, rows_in=count, notes=notes, lines=lines)
+    told = rejects.select("line", "reason", source_row=pl.lit(None, pl.String))
+    return Reading(tables=tables, rejects=told, rows_in=count, lines=lines)
 
 
-# ---------------------------------------------------------------- Bundles
+def _of_contained(rows: pl.LazyFrame, context: pl.DataFrame) -> pl.LazyFrame:
+    """Whose a row is, where a contained Patient says it."""
+    people = context.filter(pl.col("kind") == "Patient").unique("address", keep="first")
+    named = people.lazy().select(patient_link="address", contained_id="patient_id")
+    joined = rows.join(named, on="patient_link", how="left", maintain_order="left")
+    return joined.with_columns(patient_id=pl.coalesce("contained_id", "patient_id"))
 
 
-def _entries(document: Json) -> dict[int, Json]:
-    """What holds a resource, by its 1-based place."""
-    if document.get("resourceType") != "Bundle":
-        return {1: {"resource": document}}
-    entries = document.get("entry") or []
-    if not isinstance(entries, list):
-        raise UnreadableError("json_broken", "Bundle.entry is not a list")
-    return {
-        place: entry if isinstance(entry, dict) else {"resource": entry}
-        for place, entry in enumerate(entries, start=1)
-        if not isinstance(entry, dict) or "resource" in entry
-    }
+# ---------------------------------------------------------------- what stands inside lines
 
 
-def _deletions(document: Json) -> tuple[str, ...]:
-    entries = document.get("entry")
-    requests = [
-        entry.get("request")
-        for entry in (entries if isinstance(entries, list) else ())
-        if isinstance(entry, dict)
-    ]
-    count = sum(isinstance(r, dict) and r.get("method") == "DELETE" for r in requests)
-    return (f"{count} DELETE entries of the Bundle were not carried out",) if count else ()
+def _span_rows(lines: pl.DataFrame, undecodable: Sequence[int], ids: pl.DataFrame) -> pl.DataFrame:
+    """A span's :data:`ROWS`, with those of contained resources and of Bundles that are a line."""
+    rows = _rows(lines, undecodable, ids)
+    is_bundle = pl.col("reason") == BUNDLE
+    bundles = lines.join(rows.filter(is_bundle), on="line", how="semi")
+    inner, deletions = bundled(bundles)
+    held = contained(lines)
+    if inner.is_empty() and held.is_empty() and bundles.is_empty():
+        return rows
+    unread = pl.lit("record_not_used:Bundle")
+    rows = rows.with_columns(reason=pl.when(is_bundle).then(unread).otherwise("reason"))
+    of_bundles, of_held = _inner_rows(inner), _of_line(_inner_rows(held))
+    return _settled(pl.concat([rows, of_bundles, _told(deletions), of_held]))
 
 
-def _resources(entries: Iterable[Json], kind: str) -> Iterator[tuple[str, Json]]:
-    """The full URL and the resource of every entry of a type; the URL is "" where none is."""
-    for entry in entries:
-        resource, url = entry["resource"], entry.get("fullUrl")
-        if isinstance(resource, dict) and resource.get("resourceType") == kind:
-            yield url if isinstance(url, str) else "", resource
+def _inner_rows(inner: pl.DataFrame) -> pl.DataFrame:
+    """The rows of resources inside lines, with the line they stand in and their address."""
+    found = _rows(inner.select("text", line="key"))
+    place = inner.select("inner", "outer", own="line", line="key")
+    joined = found.join(place, on="line", how="left", maintain_order="left")
+    scoped = (
+        pl.when(pl.col(name).str.contains(r"^-\d+#"))
+        .then(pl.concat_str("own", pl.col(name).str.replace(r"^-\d+", "")))
+        .otherwise(name)
+        .alias(name)
+        for name in (*LINKS, "target")
+    )
+    number = pl.concat_str("outer", pl.lit("#"), "result_id")
+    return _alike(
+        joined.with_columns(*scoped).with_columns(
+            line="own",
+            address=pl.coalesce("inner", "address"),
+            result_id=pl.coalesce(number, "result_id"),
+        )
+    )
 
 
-def _patients(entries: Iterable[Json]) -> dict[str, str]:
-    """Full URL -> patient's id, for references inside a transaction."""
-    found = _resources(entries, "Patient")
-    return {url: f"Patient/{patient['id']}" for url, patient in found if url and patient.get("id")}
+def _of_line(held: pl.DataFrame) -> pl.DataFrame:
+    """What is taken of contained resources: results, and what others refer to. A contained
+    Patient is no record of its own: only its number says who is meant."""
+    person = pl.col("table") == "patient"
+    known = held.with_columns(
+        patient_id=pl.when(person).then("number").otherwise("patient_id"),
+        kind=pl.when(person).then(pl.lit("Patient")).otherwise("kind"),
+        table=pl.when(person).then(pl.lit("context")).otherwise("table"),
+    )
+    return known.filter(pl.col("table").is_in(["observation", "context"]))
 
 
-def _medications(entries: Iterable[Json]) -> dict[str, Json]:
-    """Full URL and relative reference -> Medication."""
-    found: dict[str, Json] = {}
-    for url, medication in _resources(entries, "Medication"):
-        found[f"Medication/{medication.get('id')}"] = medication
-        found[url] = medication
-    return found
-
-
-def _linked(entry: Json, patients: Mapping[str, str], medications: Mapping[str, Json]) -> object:
-    """The entry's resource with its references resolved inside the Bundle.
-
-    A patient by id, a medication as a contained resource, the own id from the full URL where the
-    resource has none yet.
-    """
-    resource, url = entry["resource"], entry.get("fullUrl")
-    if not isinstance(resource, dict):
-        return resource
-    linked = {**resource}
-    if "id" not in linked and isinstance(url, str) and url.startswith("urn:uuid:"):
-        linked["id"] = url.removeprefix("urn:uuid:")
-    if (patient := patients.get(_reference(linked.get("subject")))) is not None:
-        linked["subject"] = {"reference": patient}
-    if isinstance(links := linked.get("link"), list):
-        linked["link"] = [_relinked(link, patients) for link in links]
-    reference = _reference(linked.get("medicationReference"))
-    if reference and (medication := medications.get(reference)) is not None:
-        linked["contained"] = [{**medication, "id": "linked"}]
-        linked["medicationReference"] = {"reference": "#linked"}
-    return linked
-
-
-def _relinked(link: object, patients: Mapping[str, str]) -> object:
-    if not isinstance(link, dict):
-        return link
-    patient = patients.get(_reference(link.get("other")))
-    return {**link, "other": {"reference": patient}} if patient else link
-
-
-def _reference(value: object) -> str:
-    reference = value.get("reference") if isinstance(value, dict) else None
-    return reference if isinstance(reference, str) else ""
-
-
-def _dumped(value: object) -> str | None:
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:  # nested deeper than may be written back
-        return None
+def _settled(rows: pl.DataFrame) -> pl.DataFrame:
+    """Each line in one place: set aside only if nothing of it is read, and its parts numbered."""
+    is_read = pl.col("table").is_in(READ)
+    is_aside = pl.col("reason").str.split(":").list.first().is_in(list(SET_ASIDE))
+    ranked = rows.with_columns(rank=pl.when(is_aside).then(1).otherwise(0)).sort("line", "rank")
+    rejects = ranked.filter(pl.col("reason").is_not_null()).unique("line", keep="first")
+    of_lines = rows.filter(is_read).select("line").unique()
+    idle = lines_without(rejects.filter(is_aside), of_lines)
+    landed = rows.filter(is_read).with_columns(
+        part=pl.when(pl.len().over("line") > 1)
+        .then(pl.int_range(pl.len(), dtype=pl.Int32).over("line"))
+        .otherwise("part")
+    )
+    parts = [landed, rows.filter(pl.col("table") == "context"), idle, rejects.filter(~is_aside)]
+    return pl.concat([part.select(ROWS.names()) for part in parts]).sort("line", "part")
 
 
 # ---------------------------------------------------------------- from lines to decoded resources
 
 
-def _rows(lines: pl.DataFrame, undecodable: Sequence[int] = ()) -> pl.DataFrame:
-    """A batch of lines (``line``, ``text``) as :data:`ROWS`, in order."""
+def _rows(
+    lines: pl.DataFrame, undecodable: Sequence[int] = (), ids: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """A batch of lines (``line``, ``text``) as :data:`ROWS`, in order; ``ids`` (``line``,
+    ``given``) are of resources that have none."""
     rejects, sound = _screened(lines, undecodable)
-    found = [rejects]
-    for kind, resources in _resources_by_type(sound):
-        if kind in ROWS_OF:
-            found += ROWS_OF[kind](resources.unnest("r"))
+    former, sound = _of_former_versions(sound)
+    quoted = sound.with_columns(pl.col("text").str.replace_all(NUMBER, '$1"$2"$3'))
+    found = [rejects, former]
+    for kind, resources in _resources_by_type(quoted):
+        if kind in ALL_ROWS:
+            known = resources.unnest("r")
+            found += ALL_ROWS[kind](known if ids is None or ids.is_empty() else _given(known, ids))
         else:
-            found.append(resources.select("line", reason=pl.lit(_unread(kind))))
-    alike = (
-        part.match_to_schema(ROWS, missing_columns="insert", extra_columns="ignore")
-        for part in found
+            told = resources.join(lines, on="line").filter(IS_LOG if kind == "" else False)
+            others = lines_without(resources, told).select("line", reason=pl.lit(_unread(kind)))
+            found += [others, told.select("line", reason=pl.lit("record_not_used:log"))]
+    return pl.concat([ROWS.to_frame(), *(_alike(part) for part in found)]).sort("line", "part")
+
+
+def _given(found: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
+    known = found.join(ids, on="line", how="left", maintain_order="left")
+    return known.with_columns(id=pl.coalesce("id", "given")).drop("given")
+
+
+def _of_former_versions(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rejects for resources that bear the marks of DSTU2 or STU3, and the other lines."""
+    likely = lines.filter(
+        pl.col("text").str.contains(MARKS_OF_FORMER) & GUESSED_TYPE.is_in(list(FORMER_MARKS))
     )
-    return pl.concat([ROWS.to_frame(), *alike]).sort("line", "part")
+    kinds = [of_former_version(_parsed(line)) for line in likely["text"]]
+    reason = pl.Series("reason", kinds, dtype=pl.String)
+    rejects = likely.select("line", reason).drop_nulls("reason")
+    return rejects, lines_without(lines, rejects)
 
 
 def _unread(kind: str) -> str:
     """Why a resource of this type gives no row. A type that is no name is never repeated."""
-    if kind == "Bundle":
-        return BUNDLE_INSIDE
+    if kind == BUNDLE:
+        return BUNDLE
     if not re.fullmatch(r"[A-Z][A-Za-z]{1,63}", kind):
         return "json_broken"
     return f"version_not_read:{kind}" if kind in FORMER_TYPES else f"resource_not_used:{kind}"
@@ -327,7 +430,7 @@ def _resources_by_type(lines: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]
     unsure = []
     for (guess,), group in lines.group_by(kind=GUESSED_TYPE, maintain_order=True):
         kind = str(guess or "")
-        found = _decoded(group, SHAPES.get(kind, HEAD)).filter(kind == TYPE)
+        found = _decoded(group, ALL_SHAPES.get(kind, HEAD)).filter(kind == TYPE)
         unsure.append(lines_without(group, found))
         yield kind, found
     rest = pl.concat([lines.clear(), *(group.select(lines.columns) for group in unsure)])
@@ -340,14 +443,9 @@ def _resources_by_type(lines: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]
 
 
 def _decoded_of_type(kind: str, lines: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    found = _isolated(lines, SHAPES.get(kind, HEAD))
+    found = _isolated(lines, ALL_SHAPES.get(kind, HEAD))
     yield kind, found
-    left = lines_without(lines, found)
-    if kind in PLAIN_SHAPES:
-        plain = _isolated(left, PLAIN_SHAPES[kind])
-        yield kind, plain
-        left = lines_without(left, plain)
-    yield "", left
+    yield "", lines_without(lines, found)
 
 
 def _decoded(lines: pl.DataFrame, shape: pl.Struct) -> pl.DataFrame:

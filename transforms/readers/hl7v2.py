@@ -9,10 +9,14 @@ other that is not an account, visit, social security or licence number; else PID
 authority is left out: set ``authority`` in the source's options to take only that authority's, or
 ``keep_authority = true`` to write it before each identifier.
 
-Identity of a result: filler order (OBR-3, else OBR-2, ORC-3, ORC-2), code of OBX-3, OBX-4. Results
-of one message that share all three, as in a series, also have their time, then their number.
+Identity of a result: filler order (OBR-3, else OBR-2, ORC-3, ORC-2), code of OBX-3, OBX-4, and the
+patient: laboratories begin their numbers anew every year or day, and one patient's result must not
+replace another's. Results of one message that share all four, as in a series, also have their
+time, then their number. Where numbers are never used again, ``order_numbers = "unique"`` leaves the
+patient out, so that a result sent again for the right patient replaces that of the wrong one
+without a withdrawal.
 
-Time of the draw: OBX-14, else OBR-7; the other way round with ``draw_time = "OBR-7"`` for a
+Time of the draw: OBX-14, else OBR-7, else SPM-17; OBR-7 first with ``draw_time = "OBR-7"`` for a
 laboratory that writes the time of analysis into OBX-14. A time without an offset has the source's
 zone where one is set, else the offset of MSH-7 as the standard says.
 """
@@ -28,7 +32,7 @@ from typing import Final
 import polars as pl
 
 from transforms.catalog import words
-from transforms.hl7 import Messages, at, messages, moment, piece, unescaped
+from transforms.hl7 import Messages, at, batch_rejects, messages, piece, timed, unescaped
 from transforms.hl7_context import (
     Options,
     framed,
@@ -101,7 +105,7 @@ def read(opened: Opened) -> Reading:
 
     with ThreadPoolExecutor(min(pl.thread_pool_size(), 2)) as pool:
         spans = list(pool.map(kept, range(len(found.spans))))
-    batches = _batch_rejects(pl.concat([span.batches for span in spans]))
+    batches = batch_rejects(pl.concat([span.batches for span in spans]))
     rows = pl.scan_ipc([span.rows for span in spans])
     rejects = rows.filter(pl.col("reason").is_not_null()).select(*REJECTS)
     return Reading(
@@ -120,6 +124,7 @@ def _options(source: Source) -> Options:
         draws_first=given.get("draw_time") == "OBR-7",
         authority=str(authority) if authority else None,
         keep_authority=bool(given.get("keep_authority")),
+        unique_numbers=given.get("order_numbers") == "unique",
         zoned=source.time_zone != "UTC",
         codes=tuple(source.codes),
     )
@@ -218,6 +223,8 @@ def _person_rows(people: pl.DataFrame, results: pl.DataFrame) -> pl.DataFrame:
     """Patient rows on the first row of their message.
 
     Of a message with results only what PID says is of use, and only the last time it is said.
+    It is reported on the day of its message: a record that is said again the same day, as every
+    message says it, is no new version.
     """
     first = results.group_by("msg").agg(first=pl.col("line").min())
     facts = ["patient_id", "source_birth_date", "source_sex"]
@@ -235,7 +242,8 @@ def _person_rows(people: pl.DataFrame, results: pl.DataFrame) -> pl.DataFrame:
         line=pl.coalesce("first", "msg"),
         part=pl.int_range(pl.len()).over("msg"),
         source_row="text",
-        source_reported_at="sent",
+        source_reported_at=pl.col("sent").str.head(10),
+        source_status=pl.when(pl.col("merged_into").is_not_null()).then(pl.lit("merge")),
         table=pl.when(is_read).then(pl.lit("patient")),
         reason=pl.when(~is_read).then(pl.lit("patient_missing")),
     )
@@ -262,12 +270,12 @@ def _results(
         .join(own, on="line", how="left", maintain_order="left")
         .join(of_person, on="PID", how="left", maintain_order="left")
     )
-    return _identified(_landed(_valued(found), options))
+    return _identified(_landed(_valued(found), options), options)
 
 
 def _fields(rows: pl.DataFrame, last: int) -> pl.DataFrame:
     """The fields of OBX by name, and the reason why one is not read."""
-    given = rows.with_columns(
+    given = rows.lazy().with_columns(
         value_type=at(2).fill_null("").str.to_uppercase(),
         coded=at(3),
         subid=at(4),
@@ -279,13 +287,18 @@ def _fields(rows: pl.DataFrame, last: int) -> pl.DataFrame:
         method=at(17),
         performer=at(23),
         n_fields=pl.col("f").list.len(),
-    ).drop("f")
-    return given.with_columns(
-        reason=_refusal(last), source_row=pl.lit(None, pl.String), part=pl.lit(0, pl.Int32)
-    ).with_columns(
-        source_row=pl.when(
-            pl.col("reason").is_not_null() & (pl.col("text").str.len_chars() > QUOTED)
-        ).then("text")
+    )
+    return (
+        given.drop("f")
+        .collect()
+        .with_columns(
+            reason=_refusal(last), source_row=pl.lit(None, pl.String), part=pl.lit(0, pl.Int32)
+        )
+        .with_columns(
+            source_row=pl.when(
+                pl.col("reason").is_not_null() & (pl.col("text").str.len_chars() > QUOTED)
+            ).then("text")
+        )
     )
 
 
@@ -324,39 +337,39 @@ def _valued(rows: pl.DataFrame) -> pl.DataFrame:
     coded = pl.coalesce(piece(given, 8), piece(given, 1), piece(given, 0))
     number = pl.concat_str([piece(given, i).fill_null("") for i in range(4)]).str.strip_prefix("=")
     kind = pl.col("value_type")
-    rows = rows.with_columns(
+    found = rows.lazy().with_columns(
         value=pl.when(kind.is_in(CODED)).then(coded)
         .when((kind == "SN") & (number != "")).then(number)
         .otherwise(given)
     )  # fmt: skip
-    return _split(unescaped(rows, ("value", "subid", "placed")))
+    return _split(unescaped(found.collect(), ("value", "subid", "placed")))
 
 
 def _split(rows: pl.DataFrame) -> pl.DataFrame:
     """A number with a remark behind it as number and ``remark``."""
     value = pl.col("value").str.strip_chars()
-    found = value.str.extract_groups("(?s)" + WITH_REMARK).struct
+    text = pl.when(pl.col("value_type").is_in(TEXTS)).then(value)
+    found = text.str.extract_groups("(?s)" + WITH_REMARK).struct
     rest = found.field("2")
     is_remark = rest.str.contains(REMARK) | words.is_haemolysed(rest)
-    splits = pl.col("value_type").is_in(TEXTS) & is_remark
-    return rows.with_columns(
-        value=pl.when(splits).then(found.field("1")).otherwise(value),
-        remark=pl.when(splits).then(rest.str.strip_chars()),
+    split = rows.lazy().with_columns(
+        value=pl.when(is_remark).then(found.field("1")).otherwise(value),
+        remark=pl.when(is_remark).then(rest.str.strip_chars()),
     )
+    return split.collect()
 
 
 def _landed(rows: pl.DataFrame, options: Options) -> pl.DataFrame:
     """Adds the landing columns of OBX that do not depend on other OBX, and ``is_apart``."""
     stated = ("own_fasting", "order_fasting", "person_fasting")
-    analysed = moment(pl.col("observed"), pl.col("offset"))
     for columns, made in (
         (("coded",), _code(options.codes)),
         (("units",), [_unit().alias("source_unit")]),
         (("producer", "method", "performer", "facility"), _maker()),
-        (("observed", "offset"), [analysed.alias("analysed")]),
         (stated, [stated_of(*stated).alias("source_fasting")]),
     ):
         rows = per_value(rows, columns, made)
+    rows = timed(rows.with_columns(analysed="observed"), ["analysed"], "offset")
     first, second = ("drawn", "analysed") if options.draws_first else ("analysed", "drawn")
     said = ("remark", "note", "condition", "order_note", "clinical", "person_note")
     is_apart = pl.col("drawn").str.head(10) != pl.col("analysed").str.head(10)
@@ -418,7 +431,7 @@ def _code(mapped: Sequence[str]) -> list[pl.Expr]:
     ]
 
 
-def _identified(rows: pl.DataFrame) -> pl.DataFrame:
+def _identified(rows: pl.DataFrame, options: Options) -> pl.DataFrame:
     """Adds ``result_id`` and ``table``; a withdrawal keeps the plain identity of what it takes
     back, so it does not count among results that share it."""
     key = pl.concat_str(
@@ -426,6 +439,8 @@ def _identified(rows: pl.DataFrame) -> pl.DataFrame:
         (pl.lit("/") + pl.col("subid")).fill_null(""),
         pl.when(pl.col("part") > 0).then(pl.lit("~") + pl.col("part").cast(pl.String))
         .otherwise(pl.lit("")),
+        pl.lit("") if options.unique_numbers
+        else (pl.lit("|") + pl.col("patient_id")).fill_null(""),
     )  # fmt: skip
     stands = pl.col("reason").is_null() & ~pl.col("source_status").is_in(["D", "W"]).fill_null(
         value=False
@@ -456,36 +471,3 @@ def _told_apart(rows: pl.DataFrame, longer: pl.Expr) -> pl.DataFrame:
     if not rows.filter("stands").select("msg", "result_id").is_duplicated().any():
         return rows
     return rows.with_columns(result_id=pl.when(shared).then(longer).otherwise("result_id"))
-
-
-# ---------------------------------------------------------------- batches
-
-
-def _batch_rejects(segments: pl.DataFrame) -> pl.DataFrame:
-    """BTS and FTS whose count is not what came, BHS and FHS that are never closed."""
-    count, opened, wrong = {"BTS": 0, "FTS": 0}, {"BTS": 0, "FTS": 0}, []
-    closer = {"BHS": "BTS", "FHS": "FTS"}
-    for line, kind, mark, text in segments.sort("line").iter_rows():
-        if kind == "MSH":
-            count["BTS"] += 1
-        elif kind in closer:
-            wrong += _unclosed(opened, ("BTS",) if kind == "BHS" else ("BTS", "FTS"))
-            opened[closer[kind]], count[closer[kind]] = line, 0
-        else:
-            if kind == "FTS":
-                wrong += _unclosed(opened, ("BTS",))
-            stated = text.split(mark)[1].strip() if mark in text else ""
-            found = count[kind] or (kind == "FTS" and count["BTS"] > 0)
-            if stated.isdecimal() and int(stated[:18]) != found:
-                wrong.append((line, f"batch_count_wrong:{stated[:18]} stated, {int(found)} found"))
-            opened[kind], count["FTS"] = 0, count["FTS"] + (kind == "BTS")
-            count[kind] = 0
-    wrong += _unclosed(opened, ("BTS", "FTS"))
-    rows = [(line, reason, None) for line, reason in sorted(wrong)]
-    return pl.DataFrame(rows, schema=REJECTS, orient="row")
-
-
-def _unclosed(opened: dict[str, int], kinds: Sequence[str]) -> list[tuple[int, str]]:
-    found = [(opened[kind], f"batch_count_wrong:no {kind}") for kind in kinds if opened[kind]]
-    opened.update(dict.fromkeys(kinds, 0))
-    return found

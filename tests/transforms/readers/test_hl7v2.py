@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from transforms.conform import Arrival, conform
 from transforms.hl7 import MAX_MESSAGE
 from transforms.landing import LANDING, PLACE, REJECTS, Opened, Reading, Source, UnreadableError
 from transforms.readers.hl7v2 import read
+from transforms.synthetic.emit_hl7v2 import Report, Result, emitted
 
 MSH = r"MSH|^~\&|LIS|LAB A|EHR|CLINIC|20260301120000||ORU^R01^ORU_R01|M1|P|2.5.1"
 PID = "PID|1||4711^^^HOSP^MR||DOE^JANE||19700203|F"
@@ -97,7 +101,7 @@ def test_a_result_is_landed_with_all_that_its_message_says(reading: Open) -> Non
         "source_status": "F",
         "lab": "LAB A",
         "assay": None,
-        "result_id": "F-1/20448-7",
+        "result_id": "F-1/20448-7|4711",
         "comment": None,
     }
 
@@ -265,6 +269,7 @@ def with_charset(declared: str) -> str:
         ("UNICODE UTF-8", "utf-8", None),
         ("8859/1", "latin-1", None),
         ("8859/15", "iso8859-15", None),
+        ("8859/1", "cp1252", None),
         ("GB 18030-2000", "gb18030", None),
         ("", "utf-8", "declare no character set (MSH-18): read as UTF-8"),
         ("", "latin-1", "declare no character set (MSH-18): read as Latin-1"),
@@ -283,8 +288,9 @@ def test_characters_are_read_as_declared_or_as_they_are_and_that_is_said(
 ) -> None:
     text = message(with_charset(declared), PID, OBR, obx("12 µg für ä").replace("mg/dL", "µg/L"))
     text = text.replace("µ", "u").replace("ä", "") if codec == "gb18030" else text
+    text = text.replace("für ä", "für ä – “x”") if codec == "cp1252" else text
     found = reading(text.encode(codec) + message(*ORU).encode())
-    assert landed(found)[0]["source_value"] in {"12 µg für ä", "12 ug für"}
+    assert landed(found)[0]["source_value"] in {"12 µg für ä", "12 ug für", "12 µg für ä – “x”"}
     assert found.notes == ((f"1 messages {note}",) if note else ())
 
 
@@ -432,10 +438,19 @@ def test_the_status_is_of_the_result_else_of_its_order(reading: Open) -> None:
     assert known.null_count() == 0
 
 
-def test_a_report_that_is_only_in_part_there_is_not_amended(reading: Open) -> None:
-    found = reading(message(MSH, PID, OBR[:-1] + "A", INSULIN[:-1]))
+@pytest.mark.parametrize(
+    ("of_order", "expected"),
+    [
+        *(("A", "preliminary"), ("M", "preliminary"), ("P", "preliminary"), ("R", "preliminary")),
+        *(("C", "corrected"), ("F", "final"), ("X", "cancelled"), ("Y", None), ("", "final")),
+    ],
+)
+def test_the_status_of_an_order_is_that_of_its_own_table(
+    reading: Open, of_order: str, expected: str | None
+) -> None:
+    found = reading(message(MSH, PID, OBR[:-1] + of_order, INSULIN[:-1]))
     known = conform("observation", found.tables["observation"], arrival()).collect()
-    assert known["status"].to_list() == ["preliminary"]
+    assert known["status"].to_list() == [expected]
 
 
 # ---------------------------------------------------------------- times
@@ -559,10 +574,10 @@ def test_a_corrected_result_has_the_identity_of_the_first(reading: Open) -> None
 @pytest.mark.parametrize(
     ("segments", "expected"),
     [
-        (("OBR|1|P-1|", INSULIN), "P-1/20448-7"),
-        (("ORC|RE|P-2|F-2", "OBR|1", INSULIN), "F-2/20448-7"),
-        (("OBR|1", "ORC|RE||F-3", INSULIN), "F-3/20448-7"),
-        (("OBR|1||F-4^LAB", INSULIN.replace("LN||", "LN|2|")), "F-4^LAB/20448-7/2"),
+        (("OBR|1|P-1|", INSULIN), "P-1/20448-7|4711"),
+        (("ORC|RE|P-2|F-2", "OBR|1", INSULIN), "F-2/20448-7|4711"),
+        (("OBR|1", "ORC|RE||F-3", INSULIN), "F-3/20448-7|4711"),
+        (("OBR|1||F-4^LAB", INSULIN.replace("LN||", "LN|2|")), "F-4^LAB/20448-7/2|4711"),
         (("OBR|1", INSULIN), None),
     ],
 )
@@ -572,15 +587,31 @@ def test_an_order_is_known_by_the_fillers_number_else_the_placers(
     assert one(reading(message(MSH, PID, *segments)))["result_id"] == expected
 
 
+def test_a_number_used_again_for_another_patient_is_another_result(reading: Open) -> None:
+    both = message(*ORU[:4]) + message(MSH, PID.replace("4711", "4712"), OBR, INSULIN)
+    assert len({row["result_id"] for row in landed(reading(both))}) == 2
+    unique = reading(both, options={"order_numbers": "unique"})
+    assert {row["result_id"] for row in landed(unique)} == {"F-1/20448-7"}
+
+
+def test_a_person_said_again_the_same_day_is_said_alike(reading: Open) -> None:
+    later = message(*ORU).replace("20260301120000", "20260301183000")
+    days = [
+        landed(reading(text), "patient")[0]["source_reported_at"]
+        for text in (message(*ORU), later, later.replace("20260301183", "20260302183"))
+    ]
+    assert days == ["2026-03-01", "2026-03-01", "2026-03-02"]
+
+
 def test_a_series_under_one_order_is_several_results(reading: Open) -> None:
     series = [GLUCOSE + f"|||2026022808{minute}" for minute in ("00", "30")]
     again = GLUCOSE + "|||202602280830"
     found = reading(message(MSH, PID, OBR, *series, again))
     ids = [row["result_id"] for row in landed(found)]
     assert len(set(ids)) == 3
-    assert ids[0] == "F-1/1558-6@2026-02-28T08:00"
+    assert ids[0] == "F-1/1558-6|4711@2026-02-28T08:00"
     taken_back = reading(message(MSH, PID, OBR, GLUCOSE[:-1] + "D", GLUCOSE))
-    assert {row["result_id"] for row in landed(taken_back)} == {"F-1/1558-6"}
+    assert {row["result_id"] for row in landed(taken_back)} == {"F-1/1558-6|4711"}
 
 
 def test_laboratory_and_assay_are_the_most_exact_that_is_said(reading: Open) -> None:
@@ -658,6 +689,26 @@ def test_the_specimens_condition_reaches_its_results(reading: Open) -> None:
     assert [row["comment"] for row in rows] == ["hemolyzed", None]
 
 
+def test_why_a_specimen_was_refused_reaches_its_results(reading: Open) -> None:
+    spm = "SPM|1|||SER^Serum" + "|" * 17 + "RH^Hemolysis^HL70490~QS"
+    rows = landed(reading(message(*ORU[:4], spm)))
+    assert rows[0]["comment"] == "hemolyzed; quantity not sufficient"
+    both = spm + "|||CLOT"
+    assert landed(reading(message(*ORU[:4], both)))[0]["comment"] == (
+        "clotted; hemolyzed; quantity not sufficient"
+    )
+
+
+def test_the_specimens_time_is_the_draw_where_no_other_is_said(reading: Open) -> None:
+    spm = "SPM|1|||SER" + "|" * 13 + "202602270715^202602270720"
+    timeless = OBR.replace("202602280800", "")
+    first = [
+        landed(reading(message(MSH, PID, order, INSULIN, spm)))[0]["source_observed_at"]
+        for order in (timeless, OBR)
+    ]
+    assert first == ["2026-02-27T07:15", "2026-02-28T08:00"]
+
+
 FASTING = [
     (("OBR", "NTE|1||non-fasting"), "no"),
     (("OBR", "NTE|1||Patient fasting"), "yes"),
@@ -665,6 +716,14 @@ FASTING = [
     (("OBR", "NTE|1||Sample: non-fasting"), "no"),
     (("OBR", "NTE|1||Patient fasted 12 hours prior to draw."), "yes"),
     (("OBR", "NTE|1||fasted 3 h"), "no"),
+    (("OBR", "NTE|1||Fasting status: NON-FASTING"), "no"),
+    (("OBR", "NTE|1||Fasting status: Y"), "yes"),
+    (("OBR", "NTE|1||Fasting status"), "unknown"),
+    (("OBR", "NTE|1||Non-fasting specimen"), "no"),
+    (("OBR", "NTE|1||Fasting sample."), "yes"),
+    (("OBR", "NTE|1||Result checked. Patient was not fasting at the time of collection."), "no"),
+    (("OBR", "NTE|1||If patient was not fasting, repeat after 8 hours."), "unknown"),
+    (("OBR", "NTE|1||Fasting specimen required."), "unknown"),
     (("OBR", "NTE|1||Fasting required; confirm with patient."), "unknown"),
     (("OBR", "NTE|1||Fasting reference range 70-99"), "unknown"),
     (("OBR13:F^^HL70916",), "yes"),
@@ -705,7 +764,57 @@ def test_messages_marked_as_tests_are_read_and_said(reading: Open) -> None:
     assert found.notes == ("1 messages are marked as tests (MSH-11 is not P); they are read",)
 
 
-# ---------------------------------------------------------------- many, and real
+# ---------------------------------------------------------------- round trip, many, and real
+
+
+WORDS = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp", "Zs")), min_size=1
+).filter(lambda text: text != '""')
+START = datetime(1950, 1, 1, tzinfo=UTC)
+TIMES_WRITTEN = (
+    st.timedeltas(timedelta(), timedelta(days=36_500))
+    .map(START.__add__)
+    .flatmap(
+        lambda at: st.sampled_from(
+            [
+                (f"{at:%Y%m%d}", f"{at:%Y-%m-%d}"),
+                (f"{at:%Y%m%d%H%M}", f"{at:%Y-%m-%dT%H:%M}"),
+                (f"{at:%Y%m%d%H%M%S}-0330", f"{at:%Y-%m-%dT%H:%M:%S}-03:30"),
+                (f"{at:%Y%m%d%H%M%S}.0120+1245", f"{at:%Y-%m-%dT%H:%M:%S}.0120+12:45"),
+            ]
+        )
+    )
+)
+RESULTS = st.builds(
+    lambda code, value, unit, status, drawn, note: (
+        Result(code, value, unit, status, "FT", drawn[0], note),
+        (code, value, unit, status, drawn[1] or None, note or None),
+    ),
+    *(WORDS.map(lambda text: "c" + text), WORDS.map(lambda text: "is " + text), WORDS),
+    st.sampled_from("FCPX"),
+    st.just(("", "")) | TIMES_WRITTEN,
+    st.just("") | WORDS,
+)
+REPORTS = st.lists(st.tuples(WORDS, TIMES_WRITTEN, st.lists(RESULTS, min_size=1)), min_size=1)
+
+
+@given(reports=REPORTS, is_framed=st.booleans())
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_what_is_emitted_is_what_is_read(reports: list[Any], is_framed: bool) -> None:
+    written, expected = [], []
+    for number, (patient, drawn, results) in enumerate(reports):
+        made = [one for one, _ in results]
+        sent = "20260301120000"
+        written.append(Report(f"M{number}", patient, f"F{number}", sent, drawn[0], "Lab", made))
+        expected += [(patient, *said[:4], said[4] or drawn[1], said[5]) for _, said in results]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "landed"
+        path.write_bytes(emitted(written, is_framed=is_framed))
+        found = read(Opened(path, "x.hl7", Source("lab", "hl7v2"), Path(folder)))
+        names = ("patient_id", "source_code", "source_value", "source_unit", "source_status",
+                 "source_observed_at", "comment")  # fmt: skip
+        assert [tuple(row[name] for name in names) for row in landed(found)] == expected
+        assert rejected(found) == []
 
 
 def test_many_messages_over_many_spans_are_read_like_one(
