@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import sys
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 LOCKED = 75
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class Day(click.ParamType[date]):
@@ -176,6 +178,29 @@ def serve(home: str | None, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("source")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=2575, show_default=True)
+@click.option("--cert", type=FILE, help="Certificate chain (PEM): TLS 1.2 or newer.")
+@click.option("--key", type=FILE, help="Its private key (PEM).")
+@click.option("--client-ca", type=FILE, help="Take only clients whose certificate this CA signed.")
+@click.option("--plain", "is_plain", is_flag=True, help="Beyond loopback without TLS.")
+@shared
+def listen(source: str, home: str | None, as_json: bool, **wish: Any) -> None:  # noqa: ANN401 the fields of Listening
+    """Take HL7 v2 messages for SOURCE over MLLP, each on disk before it is acknowledged."""
+    from flows.home import require
+    from flows.listen import Listening
+    from flows.listen import listen as take_messages
+
+    def tell(said: str) -> None:
+        _tell({"said": said}, as_json, said)
+
+    place = require(_home(home))
+    done = take_messages(place, _settings(place), Listening(source, **wish), _clock, tell)
+    _tell(done, as_json, ", ".join(f"{count} {name}" for name, count in done.items()))
+
+
+@cli.command()
 @click.argument("patient")
 @shared
 def explain(patient: str, home: str | None, as_json: bool) -> None:
@@ -215,6 +240,25 @@ def quarantine_show(which: str, limit: int, home: str | None, as_json: bool) -> 
     with _warehouse(_home(home)) as con:
         rows, text = quarantined_rows(con, which, limit)
     _tell(rows, as_json, text)
+
+
+@quarantine.command("approve")
+@click.argument("which")
+@click.option("--unit", default="", help="UCUM or a usual spelling; for one row: as proposed.")
+@click.option("--analyte", default="", help="Which of several analytes.")
+@click.option("--lab", help="Only this laboratory's rows.")
+@click.option("--stated", help="Only rows whose unit came as this text; '' where none came.")
+@click.option("--from", "from_on", type=Day(), help="Only files known from this night on.")
+@click.option("--to", "to_on", type=Day(), help="Only files known up to this night.")
+@click.option("--by", "given_by", default=getpass.getuser, help="Who decides (default: you).")
+@shared
+def quarantine_approve(home: str | None, as_json: bool, **wish: Any) -> None:  # noqa: ANN401 the fields of Wish
+    """Decide in which unit rows are meant: one row, a file's or a source's (WHICH)."""
+    from flows.approving import Wish, approve, as_text
+    from flows.home import require
+
+    done = approve(require(_home(home)), Wish(**wish), _clock)
+    _tell(done, as_json, as_text(done))
 
 
 @quarantine.command("replay")
