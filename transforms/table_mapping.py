@@ -7,19 +7,32 @@ each as: key, value, what is allowed.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import pairwise
 
 import polars as pl
 
 from transforms.catalog import words
-
-LINE, FOLDER = "#line", "#folder"
-"""Instead of a column: an id made of the file's stem and the line; the patient whose folder the
-file lies in, or who is mapped in settings."""
+from transforms.catalog.analytes import ANALYTES
+from transforms.given import Given
+from transforms.table_parts import (
+    EPOCHS,
+    FILE,
+    FOLDER,
+    LENGTH,
+    LINE,
+    Below,
+    Cell,
+    Extract,
+    Flag,
+    Layout,
+    Measure,
+    Person,
+    Sample,
+    Times,
+)
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 MISSING = ("NA", "", ".", "/")
@@ -27,74 +40,20 @@ SAMPLE_TIME = datetime(2001, 2, 3, 4, 5, 6)  # noqa: DTZ001 the files' times hav
 """A time whose parts all differ, to try date formats on."""
 
 LONG_FIELDS = ("code", "code_system", "value", "unit")
-FIELDS = ("result_id", "reported_at", "status", "fasting", "lab", "assay", "comment", *LONG_FIELDS)
+SAMPLE_FIELDS = ("device", "method", "name")
+FIELDS = (
+    *("result_id", "reported_at", "status", "fasting", "lab", "assay", "comment"),
+    *(*LONG_FIELDS, *SAMPLE_FIELDS),
+)
 CONSTANTS = (
     *("patient_id", "observed_at", "reported_at", "status", "fasting", "lab", "assay", "comment"),
-    *("code", "code_system", "unit", "birth_date", "sex"),
+    *("code", "code_system", "unit", "birth_date", "sex", *SAMPLE_FIELDS),
 )
 LAYOUT = ("delimiter", "encoding", "header_row", "names", "sheet", "unterminated_last_row")
 CELLS = ("decimal", "missing", "date_format", "shape")
-PARTS = ("constants", "analytes", "patient", "flags")
-KEYS = (*LAYOUT, *CELLS, "patient_id", "patient_prefix", "observed_at", *FIELDS, *PARTS)
-
-
-@dataclass(frozen=True, slots=True)
-class Below:
-    """A column that says the value is below the limit of detection, and the words that say so."""
-
-    column: str
-    equals: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One analyte's column of a wide table. ``id_suffix`` makes the row's id the result's."""
-
-    column: str
-    code: str
-    id_suffix: str
-    unit: str = ""
-    fasting: str = ""
-    assay: str = ""
-    lab: str = ""
-    below: Below | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """A column that says a condition is present, the words that say so, and the condition."""
-
-    column: str
-    equals: tuple[str, ...]
-    code: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """The columns of a person's facts; empty where the file has none."""
-
-    birth_date: str = ""
-    age_years: str = ""
-    sex: str = ""
-    sex_values: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that say something of the person."""
-        return tuple(filter(None, (self.birth_date, self.age_years, self.sex)))
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How the file is laid out: where its rows and fields begin and end."""
-
-    delimiter: str = ","
-    encoding: str = "utf-8"
-    header_row: int = 1
-    names: tuple[str, ...] = ()
-    sheet: str | int = 1
-    must_close: bool = True
+TIMES = ("observed_at", "ended_at", "clock", "utc_offset", "minutes_after", "duration_seconds")
+PARTS = ("constants", "extract", "analytes", "samples", "patient", "flags")
+KEYS = (*LAYOUT, *CELLS, "patient_id", "patient_prefix", *TIMES, *FIELDS, *PARTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,28 +64,50 @@ class TableMapping:
     shape: str
     decimal: str
     missing: tuple[str, ...]
-    date_formats: tuple[str, ...]
+    times: Times
     patient_id: str
     patient_prefix: str
-    observed_at: tuple[str, ...]
     columns: Mapping[str, str]
     constants: Mapping[str, str]
+    extracts: Mapping[str, Extract]
     measures: tuple[Measure, ...]
+    samples: tuple[Sample, ...]
     person: Person
     flags: tuple[Flag, ...]
 
     @property
+    def date_formats(self) -> tuple[str, ...]:
+        """The formats of texts that name a day or a time."""
+        return self.times.formats
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Which cells are results and samples."""
+        measures = tuple(measure.cell for measure in self.measures)
+        return (*measures, *(sample.cell for sample in self.samples))
+
+    @property
     def used(self) -> tuple[str, ...]:
-        """Every column the mapping names, each once, in order."""
-        patient = "" if self.patient_id in {LINE, FOLDER} else self.patient_id
-        fields = (
-            column for name, column in self.columns.items() if (name, column) != ("result_id", LINE)
-        )
-        measures = (measure.column for measure in self.measures)
-        below = (measure.below.column for measure in self.measures if measure.below)
+        """Every column of the file that the mapping names, each once, in order."""
+        values: tuple[Measure | Sample, ...] = (*self.measures, *self.samples)
+        parts = (column for part in values for column in part.used)
         flags = (flag.column for flag in self.flags)
-        named = (patient, *self.observed_at, *fields, *self.person.columns)
-        return tuple(dict.fromkeys(filter(None, (*named, *measures, *below, *flags))))
+        named = (self.patient_id, *self.times.columns, *self.columns.values())
+        columns = (*named, *self.person.columns, *parts, *flags)
+        made = {name: extract.column for name, extract in self.extracts.items()}
+        files = dict.fromkeys(made.get(column, column) for column in columns)
+        return tuple(name for name in files if name not in {"", LINE, FOLDER, FILE, LENGTH})
+
+    def of_file(self, header: tuple[str, ...]) -> TableMapping:
+        """The mapping without the optional columns that a file lacks."""
+        made = {name: extract.column for name, extract in self.extracts.items()}
+
+        def stays(part: Measure | Sample) -> bool:
+            column = made.get(part.cell.column, part.cell.column)
+            return not part.cell.is_optional or column in header
+
+        measures = tuple(filter(stays, self.measures))
+        return replace(self, measures=measures, samples=tuple(filter(stays, self.samples)))
 
     @property
     def tells_person(self) -> bool:
@@ -143,20 +124,23 @@ def mapping(options: Mapping[str, object]) -> TableMapping:
         ValueError: naming every wrong key, one a line, its value and what is allowed.
     """
     wrong: list[str] = []
-    given = _Given(options, "", wrong, KEYS)
+    given = Given(options, "", wrong, KEYS)
     measures = tuple(_measures(given.table("analytes")))
+    samples = tuple(_samples(given.table("samples")))
+    is_wide = bool(measures or samples)
     checked = TableMapping(
         layout=_layout(given),
-        shape=given.choice("shape", ("long", "wide"), "wide" if measures else "long"),
+        shape=given.choice("shape", ("long", "wide"), "wide" if is_wide else "long"),
         decimal=given.choice("decimal", (".", ","), "."),
         missing=tuple(word.strip() for word in given.texts("missing", MISSING)),
-        date_formats=given.texts("date_format", ("iso",), _is_date_format, DATE_FORMAT),
+        times=_times(given),
         patient_id=given.text("patient_id"),
         patient_prefix=given.text("patient_prefix"),
-        observed_at=given.texts("observed_at"),
         columns={name: column for name in FIELDS if (column := given.text(name))},
         constants=_texts_of(given.table("constants", CONSTANTS)),
+        extracts=dict(_extracts(given.table("extract"))),
         measures=measures,
+        samples=samples,
         person=_person(given.table("patient", ("birth_date", "age_years", "sex", "sex_values"))),
         flags=tuple(_flags(given.table("flags"))),
     )
@@ -166,88 +150,13 @@ def mapping(options: Mapping[str, object]) -> TableMapping:
     return checked
 
 
-class _Given:
-    """One TOML table under check: hands out its values and notes what is wrong with them."""
-
-    def __init__(
-        self,
-        items: Mapping[str, object],
-        path: str,
-        wrong: list[str],
-        allowed: Collection[str] | None = None,
-    ) -> None:
-        self.items, self.path, self.wrong = items, path, wrong
-        known = items if allowed is None else allowed
-        self.wrong += [_unknown(f"{path}{key}", key, known) for key in items if key not in known]
-
-    def refuse(self, key: str, expected: str) -> None:
-        shown = f"{self.items[key]!r} is not allowed" if key in self.items else "missing"
-        self.wrong.append(f"{self.path}{key}: {shown}; expected {expected}")
-
-    def text(
-        self,
-        key: str,
-        default: str = "",
-        is_right: Callable[[str], bool] = bool,
-        expected: str = "a text",
-    ) -> str:
-        value = self.items.get(key, default)
-        if isinstance(value, date):
-            value = value.isoformat()
-        if key in self.items and not (isinstance(value, str) and is_right(value)):
-            self.refuse(key, expected)
-        return value.strip() if isinstance(value, str) and value != "\t" else str(value)
-
-    def texts(
-        self,
-        key: str,
-        default: tuple[str, ...] = (),
-        is_right: Callable[[str], bool] = lambda _: True,
-        expected: str = "a text or a list of texts",
-    ) -> tuple[str, ...]:
-        value = self.items.get(key, default)
-        listed = [value] if isinstance(value, str) else value
-        if isinstance(listed, list | tuple):
-            found = tuple(word for word in listed if isinstance(word, str) and is_right(word))
-            if len(found) == len(listed) and (found or key not in self.items):
-                return found
-        self.refuse(key, expected)
-        return default
-
-    def required(self, key: str, expected: str = "a text") -> str:
-        if key not in self.items:
-            self.refuse(key, expected)
-        return self.text(key, expected=expected)
-
-    def choice(self, key: str, allowed: Sequence[str], default: str) -> str:
-        return self.text(key, default, allowed.__contains__, " or ".join(map(repr, allowed)))
-
-    def table(self, key: str, allowed: Collection[str] | None = None) -> _Given:
-        value = self.items.get(key, {})
-        if isinstance(value, Mapping):
-            return _Given(value, f"{self.path}{_quoted(key)}.", self.wrong, allowed)
-        self.refuse(key, "a table")
-        return _Given({}, "", [])  # one mistake is told once
-
-
 DATE_FORMAT = (
-    '"iso" or strptime formats that name a whole day and no offset, such as "%d.%m.%Y %H:%M"'
+    '"iso", "epoch_s", "epoch_ms" or strptime formats that name a whole day and no offset, such as '
+    '"%d.%m.%Y %H:%M"'
 )
 
 
-def _unknown(path: str, key: str, allowed: Collection[str]) -> str:
-    near = get_close_matches(key, allowed, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{path}: no such setting{hint} (allowed: {', '.join(allowed)})"
-
-
-def _quoted(key: str) -> str:
-    """The key as TOML writes it, so that a message can be found in the file."""
-    is_bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
-    return key if is_bare else f'"{key}"'
-
-
-def _layout(given: _Given) -> Layout:
+def _layout(given: Given) -> Layout:
     delimiter = given.text("delimiter", ",", _is_delimiter, DELIMITER)
     names = given.texts("names")
     named = [name for name in names if name]
@@ -285,7 +194,7 @@ def _encoding(name: str) -> str:
     return usual if is_plain or usual.startswith(("utf-16", "utf-8")) else ""
 
 
-def _header_row(given: _Given) -> int:
+def _header_row(given: Given) -> int:
     row = given.items.get("header_row", 1)
     if not isinstance(row, int) or isinstance(row, bool) or row < 0:
         given.refuse("header_row", "the header's line, from 1; 0 for none")
@@ -295,7 +204,7 @@ def _header_row(given: _Given) -> int:
     return row
 
 
-def _sheet(given: _Given) -> str | int:
+def _sheet(given: Given) -> str | int:
     sheet = given.items.get("sheet", 1)
     if isinstance(sheet, str) and sheet:
         return sheet
@@ -307,7 +216,7 @@ def _sheet(given: _Given) -> str | int:
 
 def _is_date_format(form: str) -> bool:
     """Whether a day written in this format is read back as the same day."""
-    if form == "iso":
+    if form == "iso" or form in EPOCHS:
         return True
     if any(mark in form for mark in ("%z", "%Z", "%:z", "%#z", "%+", "%s")):
         return False
@@ -319,23 +228,87 @@ def _is_date_format(form: str) -> bool:
     return bool(read.item() == SAMPLE_TIME.date())
 
 
-def _texts_of(given: _Given) -> dict[str, str]:
+def _texts_of(given: Given) -> dict[str, str]:
     return {key: given.text(key) for key in given.items}
 
 
-MEASURE = ("code", "unit", "fasting", "assay", "lab", "below_limit")
+def _times(given: Given) -> Times:
+    formats = given.texts("date_format", ("iso",), _is_date_format, DATE_FORMAT)
+    epochs = [form for form in formats if form in EPOCHS]
+    if epochs and len(formats) > 1:
+        given.refuse("date_format", f"{epochs[0]} alone, or none of it")
+    return Times(
+        formats=("iso",) if epochs else formats,
+        epoch="".join(epochs[:1]),
+        is_utc=given.choice("clock", ("local", "utc"), "local") == "utc",
+        observed_at=given.texts("observed_at"),
+        ended_at=given.texts("ended_at"),
+        offset=given.text("utc_offset"),
+        minutes_after=given.text("minutes_after"),
+        duration=given.text("duration_seconds"),
+    )
 
 
-def _measures(given: _Given) -> Iterator[Measure]:
+def _extracts(given: Given) -> Iterator[tuple[str, Extract]]:
+    for name in given.items:
+        item = given.table(name, ("column", "pattern"))
+        column = item.required("column", f'a column, or "{FILE}"')
+        item.required("pattern", PATTERN)
+        yield name, Extract(column, item.text("pattern", "", _is_pattern, PATTERN))
+
+
+PATTERN = "a regular expression with one group, such as '^([0-9]+)_'"
+
+
+def _is_pattern(text: str) -> bool:
+    try:
+        found = pl.select(pl.lit("").str.extract_groups(text))
+    except pl.exceptions.PolarsError:
+        return False
+    return len(found.to_series().struct.fields) == 1
+
+
+CELL = ("column", "missing", "only", "optional")
+MEASURE = (*CELL, "code", "unit", "fasting", "assay", "lab", "below_limit")
+SAMPLE = (*CELL, "kind", "unit", *SAMPLE_FIELDS)
+KINDS = frozenset(analyte.name for analyte in ANALYTES)
+
+
+def _cell(item: Given, key: str) -> Cell:
+    """A column is named by its table's key, unless that says another."""
+    only = item.table("only")
+    return Cell(
+        column=item.text("column", key),
+        missing=tuple(word.strip() for word in item.texts("missing")),
+        only={name: tuple(word.strip() for word in only.texts(name)) for name in only.items},
+        is_optional=item.flag("optional"),
+    )
+
+
+def _samples(given: Given) -> Iterator[Sample]:
+    for key in given.items:
+        item = given.table(key, SAMPLE)
+        item.required("kind", KIND)
+        yield Sample(
+            cell=_cell(item, key),
+            kind=item.text("kind", "", KINDS.__contains__, KIND),
+            **{name: item.text(name) for name in ("unit", *SAMPLE_FIELDS)},
+        )
+
+
+KIND = "an analyte's name, such as sensor_glucose, heart_rate or steps"
+
+
+def _measures(given: Given) -> Iterator[Measure]:
     codes: set[str] = set()
-    for column in given.items:
-        item = given.table(column, MEASURE)
+    for key in given.items:
+        item = given.table(key, MEASURE)
         code = item.required("code", 'a code such as "27873-9"')
         yield Measure(
-            column=column,
+            cell=_cell(item, key),
             code=code,
             # two columns of one code (before and after a load) are two results
-            id_suffix=f"{code}#{column}" if code in codes else code,
+            id_suffix=f"{code}#{key}" if code in codes else code,
             unit=item.text("unit"),
             fasting=item.text("fasting"),
             assay=item.text("assay"),
@@ -345,19 +318,19 @@ def _measures(given: _Given) -> Iterator[Measure]:
         codes.add(code)
 
 
-def _below(given: _Given) -> Below:
+def _below(given: Given) -> Below:
     item = given.table("below_limit", ("column", "equals"))
     return Below(item.required("column", "a column"), _words(item))
 
 
-def _words(given: _Given) -> tuple[str, ...]:
+def _words(given: Given) -> tuple[str, ...]:
     words_ = given.texts("equals", expected='the words that say so, such as ["1", "1.0"]')
     if "equals" not in given.items:
         given.refuse("equals", 'the words that say so, such as ["1", "1.0"]')
     return tuple(word.strip() for word in words_)
 
 
-def _flags(given: _Given) -> Iterator[Flag]:
+def _flags(given: Given) -> Iterator[Flag]:
     for column in given.items:
         item = given.table(column, ("equals", "condition"))
         condition = item.table("condition", ("code", "name"))
@@ -366,7 +339,7 @@ def _flags(given: _Given) -> Iterator[Flag]:
         yield Flag(column, _words(item), condition.text("code"), condition.text("name"))
 
 
-def _person(given: _Given) -> Person:
+def _person(given: Given) -> Person:
     if {"birth_date", "age_years"} <= given.items.keys():
         given.refuse("age_years", "either birth_date or age_years")
     values = given.table("sex_values")
@@ -389,7 +362,9 @@ def _lacking(table: TableMapping) -> list[str]:
             f'patient_id: missing; expected a column, "{LINE}", "{FOLDER}" or constants.patient_id',
         ),
         (
-            bool(table.observed_at) or "observed_at" in table.constants or not _has_events(table),
+            bool(table.times.observed_at)
+            or "observed_at" in table.constants
+            or not _has_events(table),
             "observed_at: missing; expected a column, [date, time] or constants.observed_at",
         ),
         (
@@ -402,10 +377,11 @@ def _lacking(table: TableMapping) -> list[str]:
         ),
         (
             table.shape == "long"
-            or bool(table.measures)
+            or bool(table.measures or table.samples)
             or table.tells_person
             or bool(table.flags),
-            "analytes: missing; expected a table for each column that holds an analyte",
+            "analytes: missing; expected a table for each column that holds an analyte or, in "
+            "samples, a device's samples",
         ),
     ]
     return [message for is_there, message in needed if not is_there]
@@ -413,25 +389,62 @@ def _lacking(table: TableMapping) -> list[str]:
 
 def _has_events(table: TableMapping) -> bool:
     """Whether anything comes of the file that happened on a day."""
-    is_dated = table.measures or table.flags or table.person.age_years
+    is_dated = table.measures or table.samples or table.flags or table.person.age_years
     return table.shape == "long" or bool(is_dated)
 
 
 def _contradictions(table: TableMapping) -> list[str]:
     """What does not go together in a mapping whose parts are right."""
     said: list[str] = []
-    if table.shape == "long" and table.measures:
-        said.append('analytes: only with shape = "wide"')
+    if table.shape == "long":
+        named = [key for key in ("analytes", "samples") if getattr(table, _ATTRIBUTE[key])]
+        said += [f'{key}: only with shape = "wide"' for key in named]
     if table.shape == "wide":
         named = [key for key in LONG_FIELDS if key in table.columns]
         said += [f'{key}: a column only with shape = "long"' for key in named]
-    if len(table.observed_at) > 2:
-        said.append(f"observed_at: {list(table.observed_at)!r}; expected a column or [date, time]")
+    return said + _disorder(table) + _twice(table)
+
+
+_ATTRIBUTE = {"analytes": "measures", "samples": "samples"}
+
+
+def _disorder(table: TableMapping) -> list[str]:
+    """What cannot be meant of times."""
+    times, said = table.times, []
+    for key, columns in (("observed_at", times.observed_at), ("ended_at", times.ended_at)):
+        if len(columns) > 2:
+            said.append(f"{key}: {list(columns)!r}; expected a column or [date, time]")
+    has_other = times.observed_at or times.is_instant
+    if times.minutes_after and (has_other or "observed_at" not in table.constants):
+        said.append("minutes_after: only with constants.observed_at, from which it counts, alone")
+    if times.duration and (times.ended_at or not times.observed_at or not times.is_instant):
+        said.append(
+            "duration_seconds: only with observed_at, without ended_at, and with times that are "
+            "instants: a date_format of seconds, clock or utc_offset"
+        )
+    has_end = times.ended_at or times.duration
+    if any(one.cell.column == LENGTH for one in table.samples) and not has_end:
+        said.append(f"ended_at: missing; expected a column, since a sample is its {LENGTH}")
+    return said
+
+
+def _twice(table: TableMapping) -> list[str]:
+    """Results and samples of one row that would replace each other."""
+    said = [
+        f"samples: {first.cell.column} and {second.cell.column} are both {first.kind} and would "
+        "replace each other; say device or method of one"
+        for first, second in pairwise(sorted(table.samples, key=_identity))
+        if _identity(first) == _identity(second) and not (first.cell.only or second.cell.only)
+    ]
     if "result_id" not in table.columns:
         said += [
-            f"result_id: missing; expected a column or {LINE!r}, since {first.column} and "
-            f"{second.column} share code {first.code} and would replace each other"
+            f"result_id: missing; expected a column or {LINE!r}, since {first.cell.column} and "
+            f"{second.cell.column} share code {first.code} and would replace each other"
             for first, second in pairwise(sorted(table.measures, key=lambda one: one.code))
-            if first.code == second.code
+            if first.code == second.code and not (first.cell.only or second.cell.only)
         ]
     return said
+
+
+def _identity(sample: Sample) -> tuple[str, ...]:
+    return (sample.kind, sample.device, sample.method)

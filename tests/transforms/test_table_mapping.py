@@ -13,6 +13,7 @@ from transforms.readers.table import mapping
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
+STEPS = {"kind": "steps"}
 WIDE: dict[str, Any] = {
     "patient_id": "pid",
     "observed_at": "day",
@@ -46,7 +47,7 @@ def mistakes(options: Mapping[str, object]) -> list[str]:
         ({"sheet": 0}, "sheet: 0 is not allowed; expected a sheet's name or its number, from 1"),
         ({"decimal": ";"}, "decimal: ';' is not allowed; expected '.' or ','"),
         ({"missing": [1]}, "missing: [1] is not allowed; expected a text or a list of texts"),
-        ({"date_format": "%d/%m"}, "date_format: '%d/%m' is not allowed; expected \"iso\" or strp"),
+        ({"date_format": "%d/%m"}, 'date_format: \'%d/%m\' is not allowed; expected "iso", "epo'),
         ({"date_format": "%Y-%m-%dT%H:%M%z"}, "date_format: '%Y-%m-%dT%H:%M%z' is not allowed"),
         ({"date_format": ["iso", "dd.mm.yyyy"]}, "date_format: ['iso', 'dd.mm.yyyy'] is not allo"),
         ({"unterminated_last_row": True}, "unterminated_last_row: True is not allowed; expected "),
@@ -91,6 +92,34 @@ def mistakes(options: Mapping[str, object]) -> list[str]:
             {"analytes": {"A": {"code": "1"}, "B": {"code": "1"}}},
             "result_id: missing; expected a column or '#line', since A and B share code 1",
         ),
+        ({"analytes": {"A": {"code": "1", "optional": 1}}}, "analytes.A.optional: 1 is not allowe"),
+        ({"samples": {"A": {}}}, "samples.A.kind: missing; expected an analyte's name, such as se"),
+        ({"samples": {"A": {"kind": "sugar"}}}, "samples.A.kind: 'sugar' is not allowed; expected"),
+        (
+            {"samples": {"A": STEPS, "B": STEPS}},
+            "samples: A and B are both steps and would replace each other; say device or method",
+        ),
+        ({"samples": {"#length": STEPS}}, "ended_at: missing; expected a column, since a sample"),
+        ({"clock": "sun"}, "clock: 'sun' is not allowed; expected 'local' or 'utc'"),
+        (
+            {"date_format": ["epoch_s", "iso"]},
+            "date_format: ['epoch_s', 'iso'] is not allowed; expected epoch_s alone, or none of it",
+        ),
+        ({"duration_seconds": "d"}, "duration_seconds: only with observed_at, without ended_at, "),
+        ({"ended_at": ["a", "b", "c"]}, "ended_at: ['a', 'b', 'c']; expected a column or [date, "),
+        ({"minutes_after": "m"}, "minutes_after: only with constants.observed_at"),
+        (
+            {"extract": {"x": {"column": "a", "pattern": "(b"}}},
+            "extract.x.pattern: '(b' is not allowed; expected a regular expression with one group",
+        ),
+        (
+            {"extract": {"x": {"column": "a", "pattern": "(b)(c)"}}},
+            "extract.x.pattern: '(b)(c)' is not allowed",
+        ),
+        (
+            {"extract": {"x": {"pattern": "(b)"}}},
+            "extract.x.column: missing; expected a column, or",
+        ),
     ],
 )
 def test_a_mistake_names_the_key_the_value_and_what_is_allowed(
@@ -111,14 +140,43 @@ def test_an_empty_mapping_tells_what_is_needed() -> None:
     assert keys == ["patient_id", "observed_at", "value", "code"]
 
 
-@pytest.mark.parametrize("name", ["ipop", "nhanes", "altuve"])
+def test_samples_alone_make_a_table_wide_and_tell_apart_what_only_tells_apart() -> None:
+    of = {"device": "A"}
+    only = {"only": {"what": ["x"]}}
+    for samples in ({"A": STEPS, "B": STEPS | of}, {"A": STEPS | only, "B": STEPS}):
+        found = mapping({"patient_id": "pid", "observed_at": "day", "samples": samples})
+        assert (found.shape, len(found.samples), found.measures) == ("wide", 2, ())
+    with pytest.raises(ValueError, match='samples: only with shape = "wide"'):
+        mapping(WIDE | {"analytes": {}, "samples": {"A": STEPS}, "shape": "long", **LONG})
+
+
+LONG = {"code": "c", "value": "v"}
+EXAMPLE_SOURCES = {
+    "ipop": ["ipop"],
+    "nhanes": ["nhanes"],
+    "altuve": ["altuve"],
+    "t1d_uom": ["uom_glucose", "uom_activity", "uom_sleep", "uom_heart"],
+    "shanghai": ["shanghai", "shanghai_summary"],
+    "metwally": ["metwally_series", "metwally_people"],
+    "cgmacros": ["cgmacros"],
+}
+
+
+def test_every_example_is_tried() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.toml")} >= set(EXAMPLE_SOURCES)
+
+
+@pytest.mark.parametrize("name", EXAMPLE_SOURCES)
 def test_the_examples_are_settings_that_load(tmp_path: Path, name: str) -> None:
     from flows.settings import load
 
+    text = (EXAMPLES / f"{name}.toml").read_text(encoding="utf-8")
     file = tmp_path / "undertow.toml"
-    file.write_text((EXAMPLES / f"{name}.toml").read_text(encoding="utf-8"), encoding="utf-8")
-    found = load(file).source(name)
-    assert found is not None
-    given = tomllib.loads((EXAMPLES / f"{name}.toml").read_text(encoding="utf-8"))["sources"][name]
-    assert (found.reader, dict(found.options)) == ("table", given["table"])
-    assert mapping(found.options).measures
+    file.write_text(text, encoding="utf-8")
+    given = tomllib.loads(text)["sources"]
+    assert list(given) == EXAMPLE_SOURCES[name]
+    for source in given:
+        found = load(file).source(source)
+        assert found is not None
+        assert (found.reader, dict(found.options)) == ("table", given[source]["table"])
+        assert mapping(found.options).cells

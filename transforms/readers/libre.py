@@ -1,9 +1,9 @@
 """libre: the CSV export of Abbott LibreView, and of the older FreeStyle Libre desktop software.
 
 Up to a few lines of preamble (whose report, made when), then one row per record: type 0 is the
-sensor's own reading every 5 or 15 minutes, type 1 a scan; strips, insulin, food and notes are
-set aside with their type. Values beyond the sensor's range come as its limit, unmarked, and are
-left so.
+sensor's own reading every 5 or 15 minutes, type 1 a scan, and both may stand at one minute; strips,
+insulin, food and notes are set aside with their type. Values beyond the sensor's range come as its
+limit, unmarked, and are left so.
 
 Dates are written as the account is set, and no file says how: one order is decided per file, by
 all of its dates. Header names are those seen in public analysis code: English (also as real
@@ -52,6 +52,7 @@ DEVICE = ("device", "meter", "gerät", "appareil", "dispositivo", "apparaat")
 SERIAL = ("serial number", "seriennummer", "numéro de série", "número de serial", "serienummer")
 
 HISTORIC_TYPE, SCAN_TYPE = "0", "1"
+METHODS = {HISTORIC_TYPE: "historic", SCAN_TYPE: "scan"}
 NEAR_MINUTES = 6 * 60
 """Two neighbouring records this near, on two dates, say how the dates are to be read: with day
 and month exchanged they would lie a month apart."""
@@ -76,8 +77,8 @@ def read(opened: Opened) -> Reading:
     header = _header(clean)
     table = delimited(clean, header.separator, header.line, names=header.names)
     rows = _judged(table.rows)
-    seen = _seen(rows)
-    formats = _time_formats(seen, _order(opened, seen, clean, header))
+    seen = dates_seen(rows)
+    formats = time_formats(seen, date_order(opened, seen, clean, header.line))
     patient_id = patient(opened, rows, (pl.col("serial"),))
     return Reading(
         tables={"sample": _samples(rows, _unit(header), patient_id)},
@@ -162,6 +163,7 @@ def _samples(rows: pl.LazyFrame, unit: str, patient_id: str) -> pl.LazyFrame:
             patient_id=pl.lit(patient_id),
             kind=pl.lit("sensor_glucose"),
             device=pl.concat_str("device", "serial", separator=" ", ignore_nulls=True),
+            method=pl.col("type").replace_strict(METHODS),
             source_value="glucose",
             source_unit=pl.lit(unit),
             source_observed_at="time",
@@ -169,11 +171,14 @@ def _samples(rows: pl.LazyFrame, unit: str, patient_id: str) -> pl.LazyFrame:
     )
 
 
-def _seen(rows: pl.LazyFrame) -> dict[str, int]:
+def dates_seen(rows: pl.LazyFrame) -> dict[str, int]:
     """What all rows together say of dates and decimals, in one pass: counts by name.
 
     ``dmy`` and ``mdy`` count what speaks for each order: a number above 12, which is no month,
     and a step of a few hours over midnight.
+
+    Args:
+        rows: text columns ``time`` and ``glucose``, in the file's order.
     """
     parts = rows.select("glucose", parts=pl.col("time").str.extract_groups(_DATE)).unnest("parts")
     numbers = parts.with_columns(
@@ -209,8 +214,18 @@ def _is_near(day: pl.Expr, month: pl.Expr) -> pl.Expr:
     return is_new_date & (minutes.diff().abs() <= NEAR_MINUTES)
 
 
-def _order(opened: Opened, seen: Mapping[str, int], clean: Text, header: Header) -> str:
-    """``ymd``, ``dmy`` or ``mdy``: by the rows, else as set, else by the preamble's dates."""
+def date_order(opened: Opened, seen: Mapping[str, int], clean: Text, header_line: int) -> str:
+    """``ymd``, ``dmy`` or ``mdy``: by the rows, else as set, else by the preamble's dates.
+
+    Args:
+        opened: the file; its source's option ``date_order`` is asked where the rows do not tell.
+        seen: of :func:`dates_seen`.
+        clean: the file's text.
+        header_line: what stands above it is the preamble.
+
+    Raises:
+        UnreadableError: nothing tells the order, or the dates contradict each other.
+    """
     if 2 * seen["year_first"] >= seen["dates"]:
         return "ymd"
     fewer, more = sorted((seen["dmy"], seen["mdy"]))
@@ -219,7 +234,7 @@ def _order(opened: Opened, seen: Mapping[str, int], clean: Text, header: Header)
     wished = opened.source.options.get("date_order")
     if wished in _ORDERS:
         return str(wished)
-    told = None if more else _preamble_order(clean, header.line)
+    told = None if more else _preamble_order(clean, header_line)
     if told is None:
         why = "its dates contradict each other" if more else "every date can be read both ways"
         raise UnreadableError("date_order_unknown", why)
@@ -235,8 +250,13 @@ def _preamble_order(clean: Text, header_line: int) -> str | None:
     return {(True, False): "dmy", (False, True): "mdy"}.get((is_dmy, is_mdy))
 
 
-def _time_formats(seen: Mapping[str, int], order: str) -> tuple[str, ...]:
-    """The chrono formats of the file's times: one order of dates, at most two clocks."""
+def time_formats(seen: Mapping[str, int], order: str) -> tuple[str, ...]:
+    """The chrono formats of a file's times: one order of dates, at most two clocks.
+
+    Args:
+        seen: of :func:`dates_seen`.
+        order: of :func:`date_order`.
+    """
     mark = max("-/.", key=lambda mark: seen[mark])
     is_half_day = 2 * seen["half"] > seen["dates"]
     if order == "ymd" and mark == "-" and not is_half_day:

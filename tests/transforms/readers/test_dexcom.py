@@ -155,9 +155,12 @@ def test_a_reading_keeps_its_text_and_its_line(tmp_path: Path) -> None:
         "patient_id": "p1",
         "kind": "sensor_glucose",
         "device": "Dexcom G6 Mobile App iPhone G6",
+        "method": None,
+        "source_code": None,
         "source_value": "108",
         "source_unit": "mg/dL",
         "source_observed_at": "2020-02-13T17:50:00",
+        "source_ended_at": None,
     }
     assert (reading.time_formats, reading.decimal) == (ISO, ".")
     assert landed["source_observed_at"].to_list()[1] == "2020-02-13 17:55:00"

@@ -134,10 +134,26 @@ def test_a_reading_keeps_its_text_and_its_line(tmp_path: Path) -> None:
         "patient_id": "p1",
         "kind": "sensor_glucose",
         "device": "FreeStyle Libre 3 SN-1",
+        "method": "historic",
+        "source_code": None,
         "source_value": "98",
         "source_unit": "mg/dL",
         "source_observed_at": "12-02-2021 23:55",
+        "source_ended_at": None,
     }
+
+
+def test_a_scan_and_a_sensor_reading_of_one_minute_are_two_samples(tmp_path: Path) -> None:
+    rows = "L,S,13-02-2021 00:02,0,98,,,\nL,S,13-02-2021 00:02,1,,104,,\n"
+    landed, _ = checked(read(opened(tmp_path, HEADER + rows)))
+    assert landed.select("device", "method", "source_value").rows() == [
+        ("L S", "historic", "98"),
+        ("L S", "scan", "104"),
+    ]
+    key = ("patient_id", "kind", "device", "method", "source_observed_at", "source_ended_at")
+    assert landed.select(key).unique().height == 2
+    again, _ = checked(read(opened(tmp_path, HEADER + rows.splitlines()[0] + "\n" + rows)))
+    assert again.select(key).unique().height == 2
 
 
 def test_scans_are_samples_and_everything_else_is_set_aside_by_its_type(tmp_path: Path) -> None:
