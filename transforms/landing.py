@@ -81,8 +81,8 @@ LANDING: dict[str, tuple[str, ...]] = {
     ),
 }
 """Landing table -> its text columns, all ``String``. ``code_system`` is ``loinc``, ``snomed``,
-``icd10``, ``rxnorm`` or ``local``. A patient's ``source_status`` is ``merge`` where the row tells of
-a merge as an event, which lasts; a record's ``merged_into`` lasts until the next record.
+``icd10``, ``rxnorm`` or ``local``. A patient's ``source_status`` is ``merge`` where the row tells
+of a merge as an event, which lasts; a record's ``merged_into`` lasts until the next record.
 
 ``kind`` of a sample is an analyte's name (``sensor_glucose``, ``steps`` ...); ``source_code`` is
 what the source calls it, as it came (``asleepDeep``). ``method`` tells two readings of one device
