@@ -156,7 +156,8 @@ def _feeds(con: duckdb.DuckDBPyConnection, as_of: date) -> list[str]:
     """What is wrong with feeds tonight, in sentences: held, silent, too few or too many rows."""
     held = frame(
         con,
-        "SELECT source, lab, analyte, likely_unit, sum(n_rows) AS n FROM store.feed "
+        "SELECT source, lab, analyte, likely_unit, known_at::DATE AS night, "
+        "sum(n_rows)::BIGINT AS n FROM store.feed "
         "WHERE likely_unit IS NOT NULL AND known_at = ? GROUP BY ALL ORDER BY ALL",
         [as_of.isoformat()],
     ).to_dicts()
@@ -168,9 +169,12 @@ def _feeds(con: duckdb.DuckDBPyConnection, as_of: date) -> list[str]:
 
 def _held(row: Row) -> str:
     lab = f" ({row['lab']})" if row["lab"] else ""
+    only = f' --lab "{row["lab"]}"' if row["lab"] else ""
     return (
-        f"{row['source']}{lab}: {row['n']} rows of {row['analyte']} are held, since its values "
-        f"jumped as if {row['likely_unit']} were sent under another label"
+        f"{row['source']}{lab}: {row['n']} rows of {row['analyte']} are held, since the values "
+        f"jumped as if {row['likely_unit']} were sent under another label. Ask the laboratory; if "
+        f"so: undertow quarantine approve {row['source']} --analyte {row['analyte']}{only} "
+        f"--unit {row['likely_unit']} --from {row['night']}"
     )
 
 

@@ -28,6 +28,17 @@ class TimeIsWithinDevices(RowExpectation):
     fails_where = "observed_at < TIMESTAMP '1990-01-01'"
 
 
+class DeviceClockIsSet(RowExpectation):
+    sentence = (
+        "The time is the first day of a device's calendar (1970, 1980, 1989, 2000 or 2001): its "
+        "clock was not set. Nobody can say when it was; set the clock and send later data."
+    )
+    fails_where = (
+        "observed_on IN (DATE '1970-01-01', DATE '1980-01-01', DATE '1980-01-06', "
+        "DATE '1989-12-31', DATE '2000-01-01', DATE '2001-01-01')"
+    )
+
+
 class SampleIsNumber(RowExpectation):
     sentence = "The sample's value is missing or no number."
     fails_where = "number IS NULL"

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from transforms.readers import reader_names
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("flows", "expectations", "warehouse", "transforms")
 LONG = ("transforms/catalog/",)
@@ -158,3 +160,10 @@ def imported(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+
+
+def test_every_reader_has_its_row_in_the_page_of_sources() -> None:
+    page = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`([a-z0-9_]+)`", "\n".join(re.findall(r"^\| (`.*?) \|", page, re.M))))
+    assert told >= set(reader_names())
+    assert {name for name in told if "_" not in name} <= set(reader_names()) | {"utc", "setting"}

@@ -109,6 +109,7 @@ INCOMING: dict[str, dict[str, Row]] = {
         "value_is_possible": {"number": 2001.0, "value": 2001.0},
         "unit_is_stated": {"source_unit": None, "ucum": None, "value": None, "unit": None},
         "unit_is_known": {"source_unit": "spoons", "ucum": None, "value": None, "unit": None},
+        "feed_keeps_its_unit": {"is_unit_held": True},
         "unit_fits_analyte": {"ucum": "mmol/L", "value": None, "unit": None},
         "clock_is_sure": {"observed_doubt": "clock_repeated"},
         "fasting_is_understood": {
@@ -139,6 +140,10 @@ INCOMING: dict[str, dict[str, Row]] = {
         "clock_is_sure": {"observed_doubt": "clock_skipped"},
         "sample_is_number": {"number": None, "value": None},
         "sample_unit_is_known": {"value": None},
+        "sample_kind_is_known": {"kind": "mood", "low": None, "high": None},
+        "sample_end_is_readable": {"source_ended_at": "soon"},
+        "sample_ends_after_it_begins": {"ended_at": DRAWN - timedelta(minutes=1)},
+        "device_clock_is_set": {"observed_on": date(2000, 1, 1)},
     },
 }
 BESIDES = {("sample", "time_is_within_living"): {"time_is_within_devices"}}
@@ -158,6 +163,8 @@ PASSING: dict[str, list[Row]] = {
         | {"absent_reason": "haemolysed"},
         {"low": None, "high": None, "timing": None, "property": None},
         {"source_fasting": None, "fasting": "unknown", "fasting_basis": None},
+        {"is_unit_held": False},
+        {"source_unit": None, "unit_basis": "approved"},
     ],
     "patient": [
         {"source_birth_date": None, "birth_date": None, "source_sex": None, "sex": None},
@@ -165,7 +172,11 @@ PASSING: dict[str, list[Row]] = {
     ],
     "medication": [{"source_end": None, "end_on": None}, {"end_on": date(2020, 1, 1)}],
     "condition": [{"code": None, "name": "Diabetes"}],
-    "sample": [{"value": 20.0}, {"value": 600.0}],
+    "sample": [
+        {"value": 20.0},
+        {"value": 600.0},
+        {"ended_at": DRAWN, "source_ended_at": "now", "observed_on": date(2000, 1, 2)},
+    ],
 }
 """Rows at the border, or with nothing to judge, which must pass."""
 

@@ -135,7 +135,7 @@ def test_a_feed_that_switches_its_unit_silently_is_held_and_others_go_on(switche
     }
     assert (len(held), {item["proposed_unit"] for item in held}) == (20, {"pmol/L"})
     assert len(switched.rows(f"{KNOWN} AND lab = 'Lab B'")) == 80
-    alarm = "20 rows of insulin are held, since its values jumped as if pmol/L"
+    alarm = "20 rows of insulin are held, since the values jumped as if pmol/L"
     assert alarm in heartbeat(switched, NIGHT + timedelta(days=2))
     assert alarm not in heartbeat(switched, NIGHT + timedelta(days=1))
 
