@@ -23,6 +23,8 @@ from transforms.catalog.rule import COHORTS, RULE
 from warehouse.store import frame
 
 Row = dict[str, Any]
+MOST_CODES = 10
+"""New codes that a mail names; the view ``unknown_code`` has all."""
 _MODEL = (
     "SELECT m.model_version, m.in_force_from, m.people, c.n, c.coverage_90_pct FROM store.model m "
     "LEFT JOIN store.prediction_check c ON c.analyte = 'insulin' AND c.grouped_by = 'all' "
@@ -164,7 +166,27 @@ def _feeds(con: duckdb.DuckDBPyConnection, as_of: date) -> list[str]:
     checks = frame(
         con, "SELECT * FROM store.feed_check WHERE alarm IS NOT NULL ORDER BY source, analyte"
     ).to_dicts()
-    return [_held(row) for row in held] + [_ALARMS[row["alarm"]].format(**row) for row in checks]
+    alarms = [_ALARMS[row["alarm"]].format(**row) for row in checks]
+    return [*map(_held, held), *alarms, *_new_codes(con, as_of)]
+
+
+def _new_codes(con: duckdb.DuckDBPyConnection, as_of: date) -> list[str]:
+    """Codes that came for the first time tonight and are not mapped: told once, with counts."""
+    rows = frame(
+        con,
+        "SELECT source, count(*) AS n, sum(n_rows)::BIGINT AS n_rows, string_agg(source_code "
+        "|| ' (' || n_rows || ')', ', ' ORDER BY n_rows DESC, source_code) "
+        f"FILTER (place <= {MOST_CODES}) AS codes FROM (SELECT *, row_number() OVER (PARTITION BY source ORDER BY n_rows DESC, "
+        "source_code) AS place FROM (SELECT source, left(source_code, 40) AS source_code, "
+        "sum(n_rows)::BIGINT AS n_rows FROM store.unknown_code GROUP BY ALL "
+        "HAVING min(known_at) = ?)) GROUP BY source ORDER BY source",
+        [as_of.isoformat()],
+    ).to_dicts()
+    return [
+        f"{row['source']}: {row['n']} new codes, not mapped, with {row['n_rows']} rows that wait: "
+        f"{row['codes']}{' ...' if row['n'] > MOST_CODES else ''}"
+        for row in rows
+    ]
 
 
 def _held(row: Row) -> str:

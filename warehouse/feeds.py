@@ -1,4 +1,4 @@
-"""Feeds in the build: what came per file, which feed jumped, and proposals for rows without a unit.
+"""Feeds in the build: what came per file, which feed jumped, codes unknown, units proposed.
 
 Everything is told of a file by files that landed before it and by itself, so that a rebuild tells
 the same.
@@ -49,8 +49,20 @@ def keep_feeds(con: duckdb.DuckDBPyConnection) -> int:
     ).fetchone()
     con.unregister("jumped")
     con.execute("DROP TABLE arrived")
+    _keep_unknown_codes(con)
     _note_suspects(con)
     return int(held[0]) if held else 0
+
+
+def _keep_unknown_codes(con: duckdb.DuckDBPyConnection) -> None:
+    replace(
+        con,
+        NIGHT["unknown_code"],
+        "file_id IN (SELECT file_id FROM staging.file)",
+        "SELECT source, code_system, source_code, source_unit, lab, file_id, known_at, "
+        "count(*) AS n_rows FROM staging.observation "
+        "WHERE analyte IS NULL AND source_code IS NOT NULL GROUP BY ALL",
+    )
 
 
 def _jumped(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:

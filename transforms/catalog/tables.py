@@ -267,6 +267,12 @@ NIGHT: dict[str, Table] = {
             "file_id lab analyte timing ucum",
         ),
         _table(
+            "unknown_code",
+            "one row per file and code that no analyte has: what waits for a mapping",
+            "source code_system source_code source_unit lab file_id known_at n_rows",
+            "file_id code_system source_code source_unit lab",
+        ),
+        _table(
             "unit_proposal",
             "one row per row that waits for its unit: the likeliest one, for a person to approve",
             "file_id line part analyte number proposed_unit proposed_value odds odds_basis",

@@ -78,6 +78,20 @@ FASTING: dict[str, str] = _map(
 ``NF`` and ``NG`` are of HL7 table 0916; ``LA33-6`` and ``LA32-8`` LOINC's answers yes and no.
 """
 
+SAID_BEFORE: dict[str, str] = {"F": "fasting", "NF": "not fasting", "NG": "not given"}
+"""HL7 table 0916 (OBR-13, and the fasting status of a FHIR Specimen) in words of :data:`FASTING`."""
+
+SPECIMEN: dict[str, str] = {
+    "AUT": "autolyzed",
+    "CLOT": "clotted",
+    "CON": "contaminated",
+    "HEM": "hemolyzed",
+    "LIP": "lipaemic",
+    "SNR": "sample not received",
+}
+"""HL7 table 0493 (SPM-24, and the condition of a FHIR Specimen), what matters of it, in words
+that :func:`absent_reason` and :func:`is_haemolysed` know."""
+
 SEX: dict[str, str] = _map(
     male="m|male|man|boy|mannlich|maennlich|mann|mannelijk|homme|masculin|masculino|hombre"
     "|maschio|maschile",
