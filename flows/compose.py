@@ -16,6 +16,7 @@ from datetime import date
 from typing import Any
 
 import duckdb
+import polars as pl
 
 from flows.mail import Letter, letter
 from flows.night import Counts, Night
@@ -174,19 +175,24 @@ def _new_codes(con: duckdb.DuckDBPyConnection, as_of: date) -> list[str]:
     """Codes that came for the first time tonight and are not mapped: told once, with counts."""
     rows = frame(
         con,
-        "SELECT source, count(*) AS n, sum(n_rows)::BIGINT AS n_rows, string_agg(source_code "
-        "|| ' (' || n_rows || ')', ', ' ORDER BY n_rows DESC, source_code) "
-        f"FILTER (place <= {MOST_CODES}) AS codes FROM (SELECT *, row_number() OVER (PARTITION BY source ORDER BY n_rows DESC, "
-        "source_code) AS place FROM (SELECT source, left(source_code, 40) AS source_code, "
-        "sum(n_rows)::BIGINT AS n_rows FROM store.unknown_code GROUP BY ALL "
-        "HAVING min(known_at) = ?)) GROUP BY source ORDER BY source",
+        "SELECT source, source_code, sum(n_rows)::BIGINT AS n FROM store.unknown_code "
+        "GROUP BY ALL HAVING min(known_at) = ? ORDER BY source, n DESC, source_code",
         [as_of.isoformat()],
-    ).to_dicts()
+    )
     return [
-        f"{row['source']}: {row['n']} new codes, not mapped, with {row['n_rows']} rows that wait: "
-        f"{row['codes']}{' ...' if row['n'] > MOST_CODES else ''}"
-        for row in rows
+        _said_new(str(source[0]), codes)
+        for source, codes in rows.group_by("source", maintain_order=True)
     ]
+
+
+def _said_new(source: str, codes: pl.DataFrame) -> str:
+    few = codes.head(MOST_CODES).select("source_code", "n").iter_rows()
+    named = ", ".join(f"{code[:40]} ({n})" for code, n in few)
+    more = " ..." if codes.height > MOST_CODES else ""
+    return (
+        f"{source}: {codes.height} new codes, not mapped, with {codes['n'].sum()} rows that wait: "
+        f"{named}{more}"
+    )
 
 
 def _held(row: Row) -> str:
