@@ -18,25 +18,27 @@ DOUBLED_SHARE = 0.5
 
 
 def with_second_hour(samples: pl.LazyFrame) -> pl.LazyFrame:
-    """``samples`` with ``observed_at`` of the second hour's rows set to ``again``.
+    """``samples`` with ``observed_at`` of the second hour's rows at their second instant, and so
+    the ends that would else lie before.
 
     Args:
-        samples: what :data:`SERIES` names, ``observed_local``, ``line``, ``part``,
-            ``observed_at`` and ``again``, the second instant of a repeated local time, null for
-            every other row.
+        samples: what :data:`SERIES` names, ``line``, ``part``, and of
+            :func:`transforms.instants.with_instants` the columns of ``observed`` and ``ended``.
     """
     second = (
-        samples.filter(pl.col("again").is_not_null())
+        samples.filter(pl.col("observed_again").is_not_null())
         .with_columns(night=pl.col("observed_local").dt.offset_by("-12h").dt.date())
         .sort("line", "part")
         .filter((_jumped() | _doubled()).over(SERIES))
         .select("line", "part", is_second=pl.lit(value=True))
     )
-    at = pl.when("is_second").then("again").otherwise("observed_at")
+    began, ended = pl.col("observed_at"), pl.col("ended_at")
+    later = pl.coalesce("ended_again", "ended_at")
     return (
         samples.join(second, on=["line", "part"], how="left", maintain_order="left")
-        .with_columns(observed_at=at)
-        .drop("is_second", "again")
+        .with_columns(observed_at=pl.when("is_second").then("observed_again").otherwise(began))
+        .with_columns(ended_at=pl.when(ended < began).then(later).otherwise(ended))
+        .drop("is_second")
     )
 
 

@@ -16,7 +16,7 @@ import polars as pl
 from transforms.approvals import Approval, with_approved
 from transforms.catalog import analytes, units, words
 from transforms.clocks import with_second_hour
-from transforms.instants import again, day, instants
+from transforms.instants import day, with_instants
 from transforms.values import comparator, number
 
 FASTING_HOURS = 8.0
@@ -62,8 +62,11 @@ def conform(table: str, rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
 def observations(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
     """Results and vital signs: analyte, canonical value, times, fasting, status."""
     value = pl.col("source_value")
+    timed = with_instants(
+        _reported(rows, arrival), "source_observed_at", arrival.time_zone, arrival.time_formats
+    )
     return (
-        _coded(rows, arrival)
+        _coded(timed, arrival)
         .with_columns(
             number=number(value, arrival.decimal),
             comparator=pl.coalesce(
@@ -71,8 +74,6 @@ def observations(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
             ),
             absent_reason=_absent_reason(arrival.decimal),
             status=_status("final"),
-            *instants(pl.col("source_observed_at"), arrival.time_zone, arrival.time_formats),
-            *_reported(arrival),
             *_fasting(arrival.decimal),
         )
         .with_columns(value=_converted())
@@ -81,28 +82,28 @@ def observations(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
             is_withdrawal=pl.col("status").is_in(sorted(words.WITHDRAWALS)),
         )
         .drop("folded_unit", "factor", "offset", "canonical_unit", "coded", "system")
+        .drop("observed_again")
     )
 
 
 def patients(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
     """Persons: birth date, sex, zone, and the record they were merged into."""
-    return rows.with_columns(
+    return _reported(rows, arrival).with_columns(
         birth_date=day(pl.col("source_birth_date")),
         sex=words.sex(pl.col("source_sex")),
         status=pl.when(pl.col("source_status") == "merge").then(pl.lit("merge"))
         .otherwise(pl.lit("final")),
-        *_reported(arrival),
     )  # fmt: skip
 
 
 def spans(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
     """Medications and conditions: a code or name with a start and perhaps an end."""
-    return rows.with_columns(
+    spanned = _reported(rows, arrival).with_columns(
         start_on=day(pl.col("source_start"), arrival.time_formats),
         end_on=day(pl.col("source_end"), arrival.time_formats),
         status=_status("final"),
-        *_reported(arrival),
-    ).with_columns(is_withdrawal=pl.col("status").is_in(sorted(words.WITHDRAWALS)))
+    )
+    return spanned.with_columns(is_withdrawal=pl.col("status").is_in(sorted(words.WITHDRAWALS)))
 
 
 def samples(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
@@ -113,17 +114,10 @@ def samples(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
     value, zone, formats = pl.col("source_value"), arrival.time_zone, arrival.time_formats
     limits = analytes.limit_frame().rename({"analyte": "kind"}).lazy()
     factors = units.factor_frame().rename({"analyte": "kind"}).lazy()
-    timed = _with_ucum(rows).with_columns(
-        *instants(pl.col("source_observed_at"), zone, formats),
-        *instants(pl.col("source_ended_at"), zone, formats, prefix="ended")[:1],
-    )
-    if zone != "UTC":
-        second = again(pl.col("source_observed_at"), zone, formats)
-        later = pl.coalesce(again(pl.col("source_ended_at"), zone, formats), "ended_at")
-        ended, began = pl.col("ended_at"), pl.col("observed_at")
-        timed = with_second_hour(timed.with_columns(again=second)).with_columns(
-            ended_at=pl.when(ended < began).then(later).otherwise(ended)
-        )
+    timed = with_instants(_with_ucum(rows), "source_observed_at", zone, formats)
+    timed = with_instants(timed, "source_ended_at", zone, formats, prefix="ended")
+    if zone != "UTC":  # where clocks never change, the order of rows tells nothing
+        timed = with_second_hour(timed)
     length = (pl.col("ended_at") - pl.col("observed_at")).dt.total_seconds(fractional=True) / 60
     is_length = value.is_null() & pl.col("ended_at").is_not_null()
     return (
@@ -135,7 +129,8 @@ def samples(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
         .join(limits, on="kind", how="left", maintain_order="left")
         .join(factors, on=["kind", "ucum"], how="left", maintain_order="left")
         .with_columns(value=_converted(), unit=pl.col("canonical_unit"))
-        .drop("folded_unit", "factor", "offset", "canonical_unit")
+        .drop("folded_unit", "factor", "offset", "canonical_unit", "observed_again")
+        .drop(f"ended_{name}" for name in BESIDES)
     )
 
 
@@ -197,9 +192,13 @@ def _absent_reason(decimal: str) -> pl.Expr:
     return pl.coalesce(words.absent_reason(wordy), stated)
 
 
-def _reported(arrival: Arrival) -> list[pl.Expr]:
-    columns = instants(pl.col("source_reported_at"), arrival.time_zone, prefix="reported")
-    return columns[:1]
+def _reported(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
+    timed = with_instants(rows, "source_reported_at", arrival.time_zone, prefix="reported")
+    return timed.drop(f"reported_{name}" for name in BESIDES)
+
+
+BESIDES = ("local", "on", "precision", "zone", "basis", "doubt", "again")
+"""What is known of a time beside its instant."""
 
 
 def _fasting(decimal: str) -> list[pl.Expr]:

@@ -59,51 +59,73 @@ def offset_minutes(text: pl.Expr) -> pl.Expr:
     return pl.when(found.str.to_lowercase() == "z").then(0).otherwise(signed)
 
 
-def instants(
-    text: pl.Expr, zone: str, formats: Sequence[str] = ("iso",), prefix: str = "observed"
-) -> list[pl.Expr]:
-    """The columns ``{prefix}_at`` (UTC, naive), ``_local`` (wall clock), ``_on`` (its date),
-    ``_precision`` (``time`` or ``day``), ``_zone`` (offset or zone name the day was taken in),
-    ``_basis`` (how the zone is known: ``stated``, ``utc`` or ``setting``) and ``_doubt``
-    (``clock_skipped``, ``clock_repeated`` or null).
+def with_instants(
+    rows: pl.LazyFrame,
+    column: str,
+    zone: str,
+    formats: Sequence[str] = ("iso",),
+    prefix: str = "observed",
+) -> pl.LazyFrame:
+    """``rows`` and what the text in ``column`` says of time.
 
-    >>> text = pl.lit("2024-03-31T02:30:00")
-    >>> pl.select(instants(text, "Europe/Rome")).row(0)[0].isoformat()
-    '2024-03-31T01:30:00'
-    >>> pl.select(instants(pl.lit("2024-06-30T23:30:00Z"), "Europe/Rome")).row(0)[2].isoformat()
-    '2024-07-01'
+    Adds ``{prefix}_at`` (UTC, naive), ``_local`` (wall clock), ``_on`` (its date), ``_precision``
+    (``time`` or ``day``), ``_zone`` (offset or zone name the day was taken in), ``_basis`` (how
+    the zone is known: ``stated``, ``utc`` or ``setting``), ``_doubt`` (``clock_skipped``,
+    ``clock_repeated`` or null) and ``_again`` (the second instant of a repeated local time).
+
+    Each text is read once, in stages: as one expression it would be read once per column.
+
+    >>> rows = pl.LazyFrame({"t": ["2024-03-31T02:30:00", "2024-06-30T23:30:00Z"]})
+    >>> found = with_instants(rows, "t", "Europe/Rome").collect()
+    >>> [str(at) for at in found["observed_at"]], [str(day) for day in found["observed_on"]]
+    (['2024-03-31 01:30:00', '2024-06-30 23:30:00'], ['2024-03-31', '2024-07-01'])
     """
-    wall, shift, is_day = local(text, formats), offset_minutes(text), is_day_only(text, formats)
-    is_utc, is_stated = text.str.contains(UTC), shift.is_not_null()
-    known, stated_at = wall.is_not_null(), wall - pl.duration(minutes=shift)
-    basis = (
-        pl.when(~known | is_day).then(None).when(is_utc).then(pl.lit("utc"))
-        .when(is_stated).then(pl.lit("stated")).otherwise(pl.lit("setting"))
-    )  # fmt: skip
-    here = pl.when(is_utc).then(_wall(stated_at, zone)).otherwise(wall)
-    named = pl.when(is_stated & ~is_utc).then(text.str.extract(OFFSET)).otherwise(pl.lit(zone))
-    return [
-        pl.when(is_day).then(wall).when(is_stated).then(stated_at).otherwise(_in_zone(wall, zone))
-        .alias(f"{prefix}_at"),
-        here.alias(f"{prefix}_local"),
-        here.dt.date().alias(f"{prefix}_on"),
-        pl.when(known)
-        .then(pl.when(is_day).then(pl.lit("day")).otherwise(pl.lit("time")))
-        .alias(f"{prefix}_precision"),
-        pl.when(known).then(named).alias(f"{prefix}_zone"),
-        basis.alias(f"{prefix}_basis"),
-        pl.when(~is_day & ~is_stated).then(_doubt(wall, zone)).alias(f"{prefix}_doubt"),
-    ]  # fmt: skip
+    text = pl.col(column)
+    shift, is_day, is_utc = pl.col("_shift"), pl.col("_is_day"), pl.col("_is_utc")
+    is_open = shift.is_null() & ~is_day
+    return (
+        rows.with_columns(
+            _wall=local(text, formats),
+            _shift=offset_minutes(text),
+            _is_day=is_day_only(text, formats).fill_null(value=False),
+            _is_utc=text.str.contains(UTC).fill_null(value=False),
+        )
+        .with_columns(
+            _first=pl.when(is_open).then(_utc(pl.col("_wall"), zone, "earliest")),
+            _last=pl.when(is_open).then(_utc(pl.col("_wall"), zone, "latest")),
+            _stated=pl.col("_wall") - pl.duration(minutes=shift),
+        )
+        .with_columns(_here=pl.when(is_utc).then(_wall("_stated", zone)).otherwise("_wall"))
+        .with_columns(_told(text, zone, prefix))
+        .drop(_STAGES)
+    )
 
 
-def again(text: pl.Expr, zone: str, formats: Sequence[str] = ("iso",)) -> pl.Expr:
-    """The second instant of a local time that the clocks repeated (UTC, naive); else null."""
-    if zone == "UTC":
-        return pl.lit(None, dtype=pl.Datetime("us"))
-    wall = local(text, formats)
-    first, second = _utc(wall, zone, "earliest"), _utc(wall, zone, "latest")
-    is_open = offset_minutes(text).is_null() & ~is_day_only(text, formats)
-    return pl.when(is_open & (first != second)).then(second)
+_STAGES = ("_wall", "_shift", "_is_day", "_is_utc", "_first", "_last", "_stated", "_here")
+
+
+def _told(text: pl.Expr, zone: str, prefix: str) -> list[pl.Expr]:
+    """The columns of :func:`with_instants` from its stages."""
+    wall, first, last = pl.col("_wall"), pl.col("_first"), pl.col("_last")
+    is_day, is_utc, is_stated = pl.col("_is_day"), pl.col("_is_utc"), pl.col("_shift").is_not_null()
+    known, is_repeated = wall.is_not_null(), first != last
+    is_skipped = ~is_day & ~is_stated & known & first.is_null()
+    columns = {
+        "at": pl.when(is_day).then(wall).otherwise(
+            pl.coalesce("_stated", "_first", pl.when(is_skipped).then(_moved(wall, zone)))
+        ),
+        "local": pl.col("_here"),
+        "on": pl.col("_here").dt.date(),
+        "precision": pl.when(known & is_day).then(pl.lit("day")).when(known).then(pl.lit("time")),
+        "zone": pl.when(known & is_stated & ~is_utc).then(text.str.extract(OFFSET))
+        .when(known).then(pl.lit(zone)),
+        "basis": pl.when(~known | is_day).then(None).when(is_utc).then(pl.lit("utc"))
+        .when(is_stated).then(pl.lit("stated")).otherwise(pl.lit("setting")),
+        "doubt": pl.when(is_skipped).then(pl.lit("clock_skipped"))
+        .when(is_repeated).then(pl.lit("clock_repeated")),
+        "again": pl.when(is_repeated).then(last),
+    }  # fmt: skip
+    return [column.alias(f"{prefix}_{name}") for name, column in columns.items()]
 
 
 def _has_time(form: str) -> bool:
@@ -132,34 +154,23 @@ def _iso(text: pl.Expr) -> list[pl.Expr]:
     return [*times, days.cast(pl.Datetime("us"))]
 
 
-def _in_zone(wall: pl.Expr, zone: str) -> pl.Expr:
-    if zone == "UTC":
-        return wall
-    day = pl.duration(days=1)  # with the offset of the day before, a skipped time moves by the skip
-    return pl.coalesce(_utc(wall, zone, "earliest"), _utc(wall - day, zone, "latest") + day)
+def _moved(wall: pl.Expr, zone: str) -> pl.Expr:
+    """A time that was skipped: with the offset of the day before it moves by the skip."""
+    day = pl.duration(days=1)
+    return _utc(wall - day, zone, "latest") + day
 
 
-def _wall(utc: pl.Expr, zone: str) -> pl.Expr:
+def _wall(utc: str, zone: str) -> pl.Expr:
     if zone == "UTC":
-        return utc
-    zoned = utc.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+        return pl.col(utc)
+    zoned = pl.col(utc).dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
     return zoned.dt.replace_time_zone(None)
 
 
 def _utc(wall: pl.Expr, zone: str, ambiguous: str) -> pl.Expr:
+    if zone == "UTC":
+        return wall
     zoned = wall.dt.replace_time_zone(
         zone, ambiguous=cast("pl.Expr", ambiguous), non_existent="null"
     )
     return zoned.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-
-
-def _doubt(wall: pl.Expr, zone: str) -> pl.Expr:
-    if zone == "UTC":
-        return pl.lit(None, dtype=pl.String)
-    first, second = _utc(wall, zone, "earliest"), _utc(wall, zone, "latest")
-    return (
-        pl.when(wall.is_not_null() & first.is_null())
-        .then(pl.lit("clock_skipped"))
-        .when(first != second)
-        .then(pl.lit("clock_repeated"))
-    )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.instants import day, instants
+from transforms.instants import day, with_instants
 
 ZONES = (
     "Europe/Rome",
@@ -30,13 +30,14 @@ NAMES = ("at", "local", "on", "precision", "zone", "basis", "doubt")
 def read(
     text: str | None, zone: str = "UTC", formats: tuple[str, ...] = ("iso",)
 ) -> dict[str, Any]:
-    row = pl.select(instants(pl.lit(text, dtype=pl.String), zone, formats, "x")).row(0)
+    rows = pl.LazyFrame({"t": [text]}, schema={"t": pl.String})
+    row = with_instants(rows, "t", zone, formats, "x").drop("t", "x_again").collect().row(0)
     return dict(zip(NAMES, row, strict=True))
 
 
 def many(walls: list[datetime], zone: str) -> list[tuple[Any, ...]]:
-    frame = pl.DataFrame({"t": [wall.isoformat() for wall in walls]})
-    return frame.select(instants(pl.col("t"), zone)).rows()
+    frame = pl.LazyFrame({"t": [wall.isoformat() for wall in walls]})
+    return with_instants(frame, "t", zone).drop("t").collect().rows()
 
 
 def judged(wall: datetime, zone: str) -> tuple[datetime, str | None]:

@@ -36,7 +36,7 @@ from transforms import fitbit_json as fitbit
 from transforms.archive import Member, is_archive, members, unwanted
 from transforms.delimited import delimited, header_names
 from transforms.fitbit_json import ROWS, WEIGHT, Dialect, Row, not_used, sample
-from transforms.instants import instants
+from transforms.instants import with_instants
 from transforms.json_entries import (
     BrokenError,
     Json,
@@ -205,7 +205,9 @@ def _once_told(rows: pl.LazyFrame, zone: str) -> pl.LazyFrame:
     if several.is_empty():
         return rows
     at = pl.when(pl.col("topic").is_in(several.implode())).then("source_observed_at")
-    dated = rows.with_columns(*instants(at, zone, prefix="told")).rename({"told_on": "day"})
+    dated = with_instants(rows.with_columns(told=at), "told", zone, prefix="told").rename(
+        {"told_on": "day"}
+    )
     best = (
         dated.filter(pl.col("day").is_not_null(), pl.col("reason").is_null())
         .group_by("topic", "day")

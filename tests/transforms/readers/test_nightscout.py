@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from transforms.catalog.reasons import REASONS
-from transforms.instants import instants
+from transforms.instants import with_instants
 from transforms.landing import (
     LANDING,
     PLACE,
@@ -39,6 +39,11 @@ TREATMENT = {
     "notes": "ate with Ada",
     "created_at": "2026-04-05T20:30:29Z",
 }
+
+
+def timed(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with what their time says, in UTC."""
+    return with_instants(rows.lazy(), "source_observed_at", "UTC").collect()
 
 
 def sgv(value: object = 100, **more: object) -> dict[str, object]:
@@ -131,7 +136,7 @@ def test_real_files_land_every_value_as_it_is(
     told = [entry for entry in json.loads(raw) if entry.get("sgv", 0) >= 39]
     assert (landed.height, reasons(rejects)) == (samples, rejected)
     assert values(landed) == [str(entry["sgv"]) for entry in told]
-    at = landed.select(instants(pl.col("source_observed_at"), "UTC")[0]).to_series()
+    at = timed(landed)["observed_at"]
     assert at.dt.epoch("ms").to_list() == [entry["date"] for entry in told]
 
 
@@ -262,8 +267,8 @@ def test_without_a_date_the_text_stands_as_it_is(tmp_path: Path) -> None:
 def test_a_date_that_is_not_in_milliseconds_is_not_read_as_one(
     tmp_path: Path, date: object
 ) -> None:
-    told = pl.Series([time_of(tmp_path, date=date)])
-    assert pl.select(instants(pl.lit(told), "UTC")[0]).item() is None
+    told = pl.DataFrame({"source_observed_at": [time_of(tmp_path, date=date)]})
+    assert timed(told)["observed_at"].to_list() == [None]
 
 
 @pytest.mark.parametrize("date", [MS + 0.4, str(MS), {"$numberLong": str(MS)}])
@@ -468,7 +473,7 @@ def test_reading_what_was_emitted_gives_the_entries_again(
     }
     emitted = emit(pl.DataFrame(told, schema=schema, orient="row"))
     samples, _, rejects = read_all(tmp_path, emitted)
-    at, local, *_ = samples.select(instants(pl.col("source_observed_at"), "UTC")[:2]).get_columns()
+    at, local = timed(samples).select("observed_at", "observed_local").get_columns()
     assert at.to_list() == [row[0] for row in told if _is_whole(row, told, emit)]
     if emit is not entries_csv:
         offsets = [timedelta(minutes=row[1] or 0) for row in told]
