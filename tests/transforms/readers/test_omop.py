@@ -7,10 +7,13 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from transforms.catalog.exclusions import matching
 from transforms.catalog.reasons import REASONS
@@ -18,7 +21,8 @@ from transforms.catalog.units import ALIASES
 from transforms.conform import Arrival, conform
 from transforms.landing import LANDING, PLACE, REJECTS, Opened, Reading, Source, UnreadableError
 from transforms.readers import omop
-from transforms.readers.omop import read
+from transforms.readers.omop import LOINC, OPERATORS, read
+from transforms.synthetic.emit_omop import measurement_csv
 
 REAL = Path(__file__).parents[3].parent / "shared" / "realdata" / "omop_synthea27"
 ZONE = "America/New_York"
@@ -627,3 +631,41 @@ def test_the_published_results_are_those_the_file_states(tmp_path: Path) -> None
         if line["measurement_source_value"] in omop._ANALYTE
     ]
     assert set(known["observed_precision"]) == {"day"}
+
+
+# ---------------------------------------------------------------- round trip
+
+
+MEASURED = st.tuples(
+    st.integers(1, 2**31),
+    st.sampled_from(["3016244", "3037110", "3004410"]),
+    st.decimals(min_value=0, max_value=10_000, places=2, allow_nan=False),
+    st.sampled_from(["", *OPERATORS]),
+    st.datetimes(at("1990-01-01"), at("2025-01-01")).map(lambda t: t.replace(microsecond=0)),
+    st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=12),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(MEASURED, min_size=1, max_size=8))
+def test_what_is_written_is_read_back(told: list[tuple[Any, ...]]) -> None:
+    names = ("person_id", "measurement_concept_id", "value_as_number", "operator_concept_id")
+    rows = pl.DataFrame(
+        [
+            dict(zip(names, row[:4], strict=True))
+            | {"measurement_id": number, "unit_concept_id": 8840, "value_as_number": str(row[2])}
+            | {"measurement_date": row[4].date(), "measurement_datetime": str(row[4])}
+            | {"visit_occurrence_id": row[5]}
+            for number, row in enumerate(told, start=1)
+        ]
+    )
+    with TemporaryDirectory() as folder:
+        reading, tables, rejects = checked(opened(Path(folder), measurement_csv(rows)))
+        found = tables["observation"]
+    assert (reading.rows_in, rejects.height) == (len(told), 0)
+    assert found["patient_id"].to_list() == [str(row[0]) for row in told]
+    assert found["number"].to_list() == [float(row[2]) for row in told]
+    assert found["source_code"].to_list() == [LOINC[row[1]] for row in told]
+    signs = [OPERATORS.get(row[3]) for row in told]
+    assert found["comparator"].to_list() == [None if sign == "=" else sign for sign in signs]
+    assert found["observed_local"].to_list() == [row[4] for row in told]
