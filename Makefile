@@ -42,8 +42,11 @@ bench: .venv/.dev  ## speed and memory as ratios in one run (minutes)
 faults: .venv/.dev  ## kill the night at every step, twice (minutes)
 	@$(BIN)/python -m pytest tests/faults/slow
 
+fuzz: .venv/.dev  ## hostile input for every reader, guided by coverage (a minute each)
+	@$(BIN)/python -m tests.fuzz --seconds 60
+
 lock:  ## resolve the two lock files again (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11 pyproject.toml --group build -o requirements/runtime.txt
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11 pyproject.toml --group build --group dev -o requirements/dev.txt
 
-.PHONY: help setup demo test check format bench faults lock
+.PHONY: help setup demo test check format bench faults fuzz lock

@@ -27,6 +27,7 @@ from warehouse.store import forget, receive, reject
 
 Progress = Callable[[str, int, int], None]
 File = Mapping[str, str | int | None]
+SMALL_ROWS = 10_000
 OF_THE_MACHINE = frozenset(
     os.strerror(number)
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EMFILE)
@@ -185,8 +186,10 @@ def _stage(
     )
     if reading.lines:
         lines[arrival.file_id] = reading.lines
+    is_small = reading.rows_in < SMALL_ROWS
     staged = sum(
-        receive(con, table, conform(table, rows, arrival)) for table, rows in reading.tables.items()
+        receive(con, table, conform(table, rows, arrival), is_small=is_small)
+        for table, rows in reading.tables.items()
     )
     return staged, reject(con, arrival.file_id, reading.rejects)
 

@@ -6,6 +6,7 @@ import gzip
 import zlib
 from pathlib import Path
 
+from transforms.archive import alone
 from transforms.landing import Opened, Source, UnreadableError
 
 GZIP = b"\x1f\x8b"
@@ -26,7 +27,8 @@ def open_landed(
 
     Args:
         path: the landed bytes.
-        name: the file's name as it came; ``.gz`` is taken off.
+        name: the file's name as it came; ``.gz`` is taken off, and a zip's one file is named as
+            it is inside.
         patient_id: the folder's, if any.
         source: its source.
         scratch: an empty private folder.
@@ -39,7 +41,7 @@ def open_landed(
         is_packed = stream.read(2) == GZIP
     plain = _unpacked(path, scratch / "unpacked", limits) if is_packed else path
     base = name.rsplit("/", 1)[-1]
-    return Opened(plain, base.removesuffix(".gz"), source, scratch, patient_id, *limits)
+    return alone(Opened(plain, base.removesuffix(".gz"), source, scratch, patient_id, *limits))
 
 
 def _unpacked(path: Path, target: Path, limits: tuple[int, int]) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -52,8 +53,9 @@ class Block:
 
     ``elements`` are their names, ``members`` whether they stand inside another row, ``attributes``
     what they say; only a Record's and a Workout's are kept. ``tags`` counts the rows' start tags
-    in the bytes, without the parser. ``is_altered``: some of its bytes were replaced. ``damage``
-    says why nothing after this block can be read.
+    in the bytes, without the parser, less the tags inside of rows that share a row's name.
+    ``is_altered``: some of its bytes were replaced. ``damage`` says why nothing after this block
+    can be read.
     """
 
     elements: list[str] = field(default_factory=list)
@@ -97,12 +99,14 @@ class _Parser:
         self._row: Attributes = {}
         self._until = b""
         self._names = {"Record"}
+        self._inner = Counter[str]()
         self._tags = _tags(self._names)
         self._block = Block()
 
     def fed(self, chunk: bytes, *, is_last: bool) -> Block:
         """The rows that begin in ``chunk``; a row's metadata may follow in the next."""
         block = self._block = Block()
+        self._inner.clear()
         whole = len(chunk)
         try:
             self._expat.Parse(chunk, is_last)
@@ -110,7 +114,8 @@ class _Parser:
         except expat.ExpatError as error:
             block.damage = str(error)
             whole = min(max(self._expat.ErrorByteIndex - self._fed, 0), whole)
-        block.tags = len(self._tags.findall(self._shown(chunk[:whole])))
+        inner = sum(self._inner[name] for name in self._names)
+        block.tags = len(self._tags.findall(self._shown(chunk[:whole]))) - inner
         self._fed += len(chunk)
         return block
 
@@ -134,9 +139,12 @@ class _Parser:
         self._depth += 1
         if self._depth == 1:
             _check_root(name)
-        elif self._depth == 2 or name == "Record":
+            return
+        if self._depth == 2 or name == "Record":
             self._open(name, attributes)
-        elif name == "MetadataEntry" and self._depth == self._row_depth + 1:
+            return
+        self._inner[name] += 1
+        if name == "MetadataEntry" and self._depth == self._row_depth + 1:
             key = attributes.get("key")
             if key in NOTED:
                 self._row[key] = attributes.get("value", "")

@@ -15,8 +15,8 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 from transforms.landing import Opened, UnreadableError
 
@@ -76,7 +76,7 @@ def members(opened: Opened, is_wanted: Callable[[str], bool]) -> Iterator[Member
         for info in _wanted(archive, is_wanted):
             most -= _unpacked(archive, info, target, most)
             yield Member(info.filename, target)
-            target.unlink()
+            target.unlink(missing_ok=True)
 
 
 def unwanted(opened: Opened, is_wanted: Callable[[str], bool]) -> int:
@@ -90,6 +90,34 @@ def unwanted(opened: Opened, is_wanted: Callable[[str], bool]) -> int:
     with _refusing(), _opened(opened) as archive:
         files = [info for info in archive.infolist() if not info.is_dir()]
     return sum(not is_wanted(info.filename) for info in files)
+
+
+def alone(opened: Opened) -> Opened:
+    """The one file that an archive holds; ``opened`` itself where it is none or holds several.
+
+    Raises:
+        UnreadableError: that file is damaged, locked, or larger than the limits.
+    """
+    if not is_archive(opened):
+        return opened
+    try:
+        with _refusing(), _opened(opened) as archive:
+            files = [info.filename for info in archive.infolist() if not info.is_dir()]
+    except UnreadableError:  # its reader may know better what it is
+        return opened
+    if len(files) != 1:
+        return opened
+    inside = replace(opened, scratch=opened.scratch / "alone")
+    inside.scratch.mkdir()
+    (member,) = (
+        replace(opened, path=found.path.rename(opened.scratch / "one"), name=_bare(found.name))
+        for found in members(inside, files.__contains__)
+    )
+    return member
+
+
+def _bare(name: str) -> str:
+    return PurePosixPath(name.replace("\\", "/")).name
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ from transforms.text import Text
 
 MAX_LINE = 1_000_000
 """Characters; a longer line is not a row of any table we know."""
+MAX_COLUMNS = 16_384
+"""As many as a sheet of Excel has; a million took a minute and 2 GB."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,11 @@ def delimited(
         names: column names to use instead of the header's own (same length).
 
     Raises:
-        UnreadableError: no header, or two columns of the same name.
+        UnreadableError: no header, one too wide to be one, or two columns of the same name.
     """
     header = tuple(names) if names else header_names(text, separator, header_line)
+    if len(header) > MAX_COLUMNS:
+        raise UnreadableError("header_missing", f"more than {MAX_COLUMNS} columns")
     body = text.lines().filter(pl.col("line") > header_line, pl.col("text") != "")
     last, rows_in = body.select(pl.col("line").max(), pl.len()).collect(engine="streaming").row(0)
     if not last and not text.is_closed:
@@ -95,7 +100,7 @@ def header_names(text: Text, separator: str, header_line: int) -> tuple[str, ...
     names = tuple(name.strip() for name in cells)
     if "\x00" in found[0]:
         raise UnreadableError("nul_byte", "in the header")
-    twice = sorted({name for name in names if name and names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if name and count > 1)
     if twice:
         raise UnreadableError("header_duplicate", f"column {', '.join(twice)}")
     return names

@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from transforms.catalog import words
 from transforms.fhir_schema import (
     CONCEPT,
     LAST_UPDATED,
@@ -86,17 +87,6 @@ LINKS: Final = ("patient_link", "specimen_link", "device_link", "lab_link", "med
 """Columns of the reader's rows that hold the address of another resource."""
 HOURS_IN = {"h": 1.0, "min": 1 / 60, "d": 24.0}
 """The landing's fasting text is a word or hours; a duration in other units is told in hours."""
-WORDS = {
-    "AUT": "autolyzed",
-    "CLOT": "clotted",
-    "CON": "contaminated",
-    "HEM": "hemolyzed",
-    "LIP": "lipaemic",
-    "SNR": "sample not received",
-}
-"""HL7 table 0493, what matters of it, in words the catalog knows."""
-SAID_BEFORE = {"F": "fasting", "NF": "not fasting", "NG": "not given"}
-"""HL7 table 0916."""
 LOST = ("unsatisfactory", "entered-in-error", "unavailable")
 ERROR = "entered-in-error"
 
@@ -117,7 +107,9 @@ def _fasting() -> pl.Expr:
     took = pl.col("collection").struct
     concept = took.field("fastingStatusCodeableConcept")
     lasted = took.field("fastingStatusDuration").struct
-    said = concept_code(concept).replace_strict(SAID_BEFORE, default=None, return_dtype=pl.String)
+    said = concept_code(concept).replace_strict(
+        words.SAID_BEFORE, default=None, return_dtype=pl.String
+    )
     unit = pl.coalesce(lasted.field("code"), lasted.field("unit"))
     factor = unit.replace_strict(HOURS_IN, default=None, return_dtype=pl.Float64)
     amount = lasted.field("value").cast(pl.Float64, strict=False)
@@ -131,7 +123,8 @@ def _condition() -> pl.Expr:
     element = pl.element()
     code = concept_code(element)
     word = pl.coalesce(
-        code.replace_strict(WORDS, default=None, return_dtype=pl.String), concept_text(element)
+        code.replace_strict(words.SPECIMEN, default=None, return_dtype=pl.String),
+        concept_text(element),
     )
     states = pl.col("condition").list.eval(word).list.drop_nulls().list.join("; ")
     notes = pl.col("note").list.eval(element.struct.field("text")).list.drop_nulls().list.join("; ")
@@ -247,13 +240,13 @@ def placed(results: pl.LazyFrame, context: pl.DataFrame) -> pl.LazyFrame:
     reports = _by(context.filter(pl.col("target").is_not_null()), "target").rename(named)
     of = results.join(
         reports.lazy().select("target", *named.values()),
-        left_on="address", right_on="target", how="left",
+        left_on="address", right_on="target", how="left", maintain_order="left",
     ).with_columns(specimen_link=pl.coalesce("specimen_link", "report_specimen_link"))  # fmt: skip
     drawn = {"source_observed_at": "drawn_at", "source_fasting": "fasted", "comment": "state"}
     specimens = _by(_of_kind(context, "Specimen"), "address").rename(drawn)
     of = of.join(
         specimens.lazy().select(*drawn.values(), specimen_link="address"),
-        on="specimen_link", how="left",
+        on="specimen_link", how="left", maintain_order="left",
     )  # fmt: skip
     is_error = pl.col("report_source_status") == ERROR
     filled = of.with_columns(
@@ -275,7 +268,7 @@ def placed(results: pl.LazyFrame, context: pl.DataFrame) -> pl.LazyFrame:
 def _named(rows: pl.LazyFrame, context: pl.DataFrame, kind: str, column: str) -> pl.LazyFrame:
     at = "lab_link" if column == "lab" else "device_link"
     names = _by(_of_kind(context, kind), "address").lazy().select("name", **{at: "address"})
-    found = rows.join(names.rename({"name": "told"}), on=at, how="left")
+    found = rows.join(names.rename({"name": "told"}), on=at, how="left", maintain_order="left")
     return found.with_columns(pl.coalesce("told", column).alias(column)).drop("told")
 
 
@@ -285,7 +278,7 @@ def prescribed(medications: pl.LazyFrame, context: pl.DataFrame) -> pl.LazyFrame
     known = _by(_of_kind(context, "Medication"), "address").rename(told)
     joined = medications.join(
         known.lazy().select(*told.values(), medication_link="address"),
-        on="medication_link", how="left",
+        on="medication_link", how="left", maintain_order="left",
     )  # fmt: skip
     return joined.with_columns(
         code_system=pl.coalesce("told_system", "code_system"),

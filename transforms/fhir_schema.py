@@ -253,33 +253,36 @@ def _observations(found: pl.DataFrame) -> list[pl.DataFrame]:
 
 def _results(found: pl.DataFrame) -> pl.DataFrame:
     """Observations, or components with their Observation's fields, as landing columns."""
+    codings = pl.col("code").struct.field("coding")
+    is_one = not found.select((codings.list.len() > 1).any()).item()
+    chosen = codings.list.first() if is_one else CHOSEN
+    return found.with_columns(coding=chosen).with_columns(RESULT).drop("code", *VALUES)
+
+
+def _result() -> dict[str, pl.Expr]:
     quantity, coding = pl.col("valueQuantity").struct, pl.col("coding").struct
     unit, unit_code = quantity.field("unit"), quantity.field("code")
     is_ucum = quantity.field("system").str.contains(UCUM)
     sign, device = quantity.field("comparator"), pl.col("device").struct.field("reference")
-    return (
-        found.with_columns(coding=preferred_coding(pl.col("code"), "observation"))
-        .with_columns(
-            table=pl.lit("observation"),
-            **of_person(pl.col("subject").struct.field("reference")),
-            code_system=code_system(coding.field("system")),
-            source_code=pl.coalesce(coding.field("code"), pl.col("code").struct.field("text")),
-            source_value=_value_text(),
-            source_comparator=pl.when(sign.is_in(COMPARATORS)).then(sign),
-            source_unit=pl.when(is_ucum)
-            .then(pl.coalesce(unit_code, unit))
-            .otherwise(pl.coalesce(unit, unit_code)),
-            source_observed_at=_moment("effective", instant=True),
-            source_reported_at=later(pl.col("issued"), LAST_UPDATED),
-            source_status=pl.col("status"),
-            **laboratory(),
-            assay=_assay(),
-            device_link=pl.when(_assay().is_null()).then(link(device)),
-            specimen_link=link(pl.col("specimen").struct.field("reference")),
-            comment=_comment(),
-        )
-        .drop("code", *VALUES)
-    )
+    return {
+        "table": pl.lit("observation"),
+        **of_person(pl.col("subject").struct.field("reference")),
+        "code_system": code_system(coding.field("system")),
+        "source_code": pl.coalesce(coding.field("code"), pl.col("code").struct.field("text")),
+        "source_value": _value_text(),
+        "source_comparator": pl.when(sign.is_in(COMPARATORS)).then(sign),
+        "source_unit": pl.when(is_ucum)
+        .then(pl.coalesce(unit_code, unit))
+        .otherwise(pl.coalesce(unit, unit_code)),
+        "source_observed_at": _moment("effective", instant=True),
+        "source_reported_at": later(pl.col("issued"), LAST_UPDATED),
+        "source_status": pl.col("status"),
+        **laboratory(),
+        "assay": _assay(),
+        "device_link": pl.when(_assay().is_null()).then(link(device)),
+        "specimen_link": link(pl.col("specimen").struct.field("reference")),
+        "comment": _comment(),
+    }
 
 
 def _part_id() -> pl.Expr:
@@ -437,6 +440,7 @@ def _taken_or_not() -> pl.Expr:
 
 
 KNOWN_CODES: Final = code_frame()["source_code"].unique().to_list()
+CHOSEN: Final = preferred_coding(pl.col("code"), "observation")
 LAST_UPDATED: Final = pl.col("meta").struct.field("lastUpdated")
 VALUES_GIVEN: Final = pl.sum_horizontal(pl.col(name).is_not_null() for name in VALUES)
 IS_PANEL: Final = (
@@ -446,6 +450,8 @@ IS_PANEL: Final = (
     & ~pl.col("status").is_in(["cancelled", "entered-in-error"]).fill_null(value=False)
 )
 """Only a heading of other results."""
+RESULT: Final = [column.alias(name) for name, column in _result().items()]
+"""An Observation's landing columns; made once, because that costs more than a small file."""
 ROWS_OF: Final[Mapping[str, Callable[[pl.DataFrame], list[pl.DataFrame]]]] = {
     "Observation": _observations,
     "Patient": _patients,

@@ -21,8 +21,15 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from transforms.delimited import MAX_LINE
-from transforms.json_entries import BrokenError, Json, any_json, decoded, objects, text_of
+from transforms.json_records import (
+    MAX_RECORD,
+    BrokenError,
+    Json,
+    Number,
+    decoded,
+    objects,
+    text_of,
+)
 
 Row = dict[str, object]
 
@@ -43,6 +50,7 @@ ROWS = pl.Schema(
 )
 """What a file's entries become: rows of a landing table, or a reason. ``topic`` is what is told,
 ``rank`` which telling of it this is: of a day's tellings only the lowest is used."""
+BROKEN: Row = {"reason": "json_broken"}
 
 DEVICE = "Fitbit"
 """The make; these files do not say which tracker."""
@@ -114,7 +122,7 @@ class Series:
         """The rows of entries: ``line`` and ``text``."""
         found = lines.with_columns(found=pl.col("text").str.extract_groups(self.form))
         found = found.unnest("found")
-        is_usual = pl.col("1").is_not_null() & (pl.col("text").str.len_bytes() <= MAX_LINE)
+        is_usual = pl.col("1").is_not_null() & (pl.col("text").str.len_bytes() <= MAX_RECORD)
         iso = f"20$3-$1-${{2}}T${{4}}{dialect.mark}"
         rows = found.filter(is_usual).select(
             "line",
@@ -139,9 +147,11 @@ def entry_rows(lines: pl.DataFrame, entry: Entry, dialect: Dialect) -> pl.DataFr
     found: list[Row] = []
     for line, text in lines.iter_rows():
         try:
-            told = entry(decoded(text), dialect)
+            value = decoded(text)
         except BrokenError as error:
-            told = [{"reason": error.reason}]
+            told: list[Row] = [{"reason": error.code}]
+        else:
+            told = entry(value, dialect) if isinstance(value, dict) else [BROKEN]
         found += [{**row, "line": line, "part": part} for part, row in enumerate(told)]
     return pl.from_dicts(found, schema=ROWS) if found else ROWS.to_frame()
 
@@ -229,7 +239,7 @@ def exercise(entry: Json, dialect: Dialect) -> list[Row]:
 
 def _milliseconds(entry: Json) -> int | None:
     value = entry.get("duration")
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return int(value) if isinstance(value, Number) and value.isdigit() else None
 
 
 def _start(entry: Json, dialect: Dialect) -> str | None:
@@ -343,7 +353,7 @@ def is_reply(value: object) -> bool:
 
 def _listed(key: str, item: object, reply: Json, dialect: Dialect) -> list[Row]:
     if not isinstance(item, dict):
-        return [{"reason": "json_broken"}]
+        return [BROKEN]
     if isinstance(item.get("value"), dict) and (path := NIGHTLY.get(key)):
         kind, name, unit = path
         number = text_of(item["value"].get(name))
@@ -371,7 +381,7 @@ def _day(reply: Json, key: str) -> object:
 
 def _minute(key: str, item: object, reply: Json) -> list[Row]:
     if not isinstance(item, dict):
-        return [{"reason": "json_broken"}]
+        return [BROKEN]
     kind, unit = INTRADAY[key]
     if kind is None:
         return not_used(key)
@@ -450,15 +460,3 @@ SERIES: Mapping[str, Series] = {
     ),
 }
 """The same of those files that hold a row a minute or second."""
-
-
-def reply(text: str) -> Json:
-    """A saved reply, parsed whole.
-
-    Raises:
-        BrokenError: not JSON, or no object.
-    """
-    value = any_json(text)
-    if not isinstance(value, dict):
-        raise BrokenError("format_unknown")
-    return value

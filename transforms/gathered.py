@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -16,16 +16,7 @@ import polars as pl
 
 from transforms.archive import Member, members, unwanted
 from transforms.catalog.reasons import SET_ASIDE
-from transforms.json_records import (
-    BrokenError,
-    Json,
-    Piece,
-    Records,
-    Run,
-    Shape,
-    decoded,
-    pieces_of,
-)
+from transforms.json_records import BrokenError, Json, Records, Run, Shape, decoded
 from transforms.landing import LANDING, PLACE, REJECTS, Opened, Reading, UnreadableError, shaped
 from transforms.text import Text, text
 
@@ -37,8 +28,8 @@ Cells = Mapping[str, str | None]
 Row = tuple[str, Cells]
 """A landing table and the filled columns of one of its rows."""
 Interpret = Callable[[Json, Run], Iterable[Row]]
-Split = Callable[[Text, str], Iterator[Piece] | None]
-"""A file and its name to its records; None for JSON."""
+Keep = Callable[[Records, Text, str], None]
+"""Appends the records of a file of that name."""
 JSON = (".json", ".ndjson", ".jsonl")
 
 
@@ -59,23 +50,6 @@ def unused(kind: object, instead: str = "other") -> UnfitError:
 def broken(what: str) -> UnfitError:
     """A record that is not of its format's shape; ``what`` names the part."""
     return UnfitError(f"json_broken:{what}")
-
-
-def owner(opened: Opened) -> str | None:
-    """Whose the file is: the folder's patient, else the one its stem is mapped to."""
-    return opened.patient_id or opened.source.patients.get(PurePath(opened.name).stem)
-
-
-def known_owner(opened: Opened) -> str:
-    """The same, for files that never name a person.
-
-    Raises:
-        UnreadableError: nobody is known.
-    """
-    found = owner(opened)
-    if not found:
-        raise UnreadableError("file_unknown", "neither a folder nor a mapping names a patient")
-    return found
 
 
 @dataclass
@@ -137,7 +111,7 @@ def _schema(table: str) -> pl.Schema:
 
 
 def records_of(
-    opened: Opened, shape: Shape, endings: tuple[str, ...] = JSON, split: Split | None = None
+    opened: Opened, shape: Shape, endings: tuple[str, ...] = JSON, keep: Keep = Records.keep
 ) -> Records:
     """The records of a file, or of every member of an archive whose name has one of the endings.
 
@@ -145,7 +119,7 @@ def records_of(
         opened: the file.
         shape: where its JSON keeps records.
         endings: of the names of an archive's members that are read.
-        split: how to tell the records of a file apart that is not JSON; None where it is.
+        keep: how the records of a file are appended; of JSON if not said otherwise.
 
     Raises:
         UnreadableError: empty or damaged file, or an archive without such a member.
@@ -154,9 +128,7 @@ def records_of(
     is_empty = True
     for member in members(opened, lambda name: is_file(name, *endings)):
         is_empty = False
-        clean = text(as_file(opened, member))
-        own = split(clean, member.name) if split else None
-        found.keep(own if own is not None else pieces_of(clean, shape), member.name)
+        keep(found, text(as_file(opened, member)), member.name)
     if is_empty:
         raise UnreadableError("archive_empty", f"no file ending in {', '.join(endings)}")
     return found
@@ -180,7 +152,6 @@ def reading_of(
     interpret: Interpret,
     *,
     endings: tuple[str, ...] = JSON,
-    gathered: Gathered | None = None,
 ) -> Reading:
     """The reading of all records.
 
@@ -189,12 +160,11 @@ def reading_of(
         records: its records.
         interpret: a record, decoded, to rows; raises :class:`UnfitError` for one that gives none.
         endings: of the names of an archive's members that are read.
-        gathered: rows that are there already.
     """
-    kept = gathered or Gathered(opened.scratch)
+    kept = Gathered(opened.scratch)
     for line, run, written in records.lines():
         try:
-            kept.take(line, _found(written, run, interpret))
+            kept.take(line, _rows(written, run, interpret))
         except (BrokenError, UnfitError) as unfit:
             kept.refuse(line, str(unfit))
     left = unwanted(opened, lambda name: is_file(name, *endings))
@@ -207,12 +177,10 @@ def reading_of(
     )
 
 
-def _found(written: str, run: Run, interpret: Interpret) -> list[Row]:
-    if run.is_broken:
-        raise BrokenError("json_broken:it breaks off or is no JSON")
+def _rows(written: str, run: Run, interpret: Interpret) -> list[Row]:
     value = decoded(written)
     if not isinstance(value, dict):
-        raise BrokenError("json_broken:no object")
+        raise BrokenError("json_broken")
     found = [*interpret(value, run)]
     if not found:
         raise unused("empty")

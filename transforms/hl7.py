@@ -13,16 +13,16 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 import polars as pl
 
-from transforms.landing import REJECTS, Opened, UnreadableError
+from transforms.landing import Opened, UnreadableError
 from transforms.text import Span
 
 BLOCK = 8 << 20
@@ -33,7 +33,7 @@ SEPARATOR = r"[!-/:-@\[-`{-~]"
 """What may divide fields: ASCII punctuation."""
 BOUNDARY = rf"^(?:MSH|FHS|BHS|BTS|FTS){SEPARATOR}"
 _BOUNDARY = re.compile(rf"^(?=(?:MSH|FHS|BHS|BTS|FTS){SEPARATOR})".encode(), re.MULTILINE)
-_MARK = re.compile(rf"\n(?:MSH|FHS|BHS|BTS|FTS)({SEPARATOR})".encode())
+_OTHER_MARK = re.compile(rf"\n(?:MSH|FHS|BHS|BTS|FTS)(?!\|){SEPARATOR}".encode())
 _MESSAGE = re.compile(rf"^(?=MSH{SEPARATOR})".encode(), re.MULTILINE)
 _FRAME = re.compile(rf"\x0b(?=(?:MSH|FHS|BHS){SEPARATOR})".encode())
 _SEPARATOR = re.compile(SEPARATOR.encode())
@@ -176,22 +176,33 @@ def _clean(chunk: bytes, tally: _Tally) -> bytes:
 
 def _unframed(chunk: bytes, tally: _Tally) -> Iterator[bytes]:
     """The chunk's MLLP frames, or the chunk where it has none, each ending with a line end."""
-    for number, frame in enumerate(_FRAME.split(chunk)):
+    frames = _FRAME.split(chunk) if b"\x0b" in chunk else [chunk]
+    for number, frame in enumerate(frames):
         if number and b"\x1c" not in frame:
             tally.cut.add(tally.line + 1)
-        plain = frame.replace(b"\x1c\r", b"\n").replace(b"\x1c", b"\n")
-        plain = plain.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        plain = _with_line_ends(frame)
         if plain and not plain.endswith(b"\n"):
             plain += b"\n"
         tally.line += plain.count(b"\n")
         yield plain
 
 
+def _with_line_ends(frame: bytes) -> bytes:
+    """LF for every line end. Two bytes are dear to look for, so one of them is looked for first."""
+    if b"\x1c" in frame:
+        frame = frame.replace(b"\x1c\r", b"\n").replace(b"\x1c", b"\n")
+    if b"\n" in frame:
+        frame = frame.replace(b"\r\n", b"\n")
+    return frame.replace(b"\r", b"\n")
+
+
 def _counted(clean: bytes) -> tuple[int, int]:
     """Rows, which are OBX, messages without one, and lines that are no segment of their message;
     and messages."""
-    found = set(_MARK.findall(b"\n" + clean))
-    parts = [clean] if found == {b"|"} else _BOUNDARY.split(clean)
+    lines = b"\n" + clean
+    if not _OTHER_MARK.search(lines):
+        return _counted_under(b"|", lines)
+    parts = _BOUNDARY.split(clean)
     counts = [_counted_under(_mark_of(part), b"\n" + part) for part in parts]
     return sum(rows for rows, _ in counts), sum(messages for _, messages in counts)
 
@@ -243,7 +254,7 @@ def _decoded(message: bytes, charsets: Counter[str]) -> str:
 
 
 def _declared(message: bytes) -> str:
-    fields = message.split(b"\n", 1)[0].split(message[3:4])
+    fields = message.split(b"\n", 1)[0].split(message[3:4] or b"|")
     return fields[17].split(b"~")[0].decode("ascii", "replace").strip() if len(fields) > 17 else ""
 
 
@@ -267,66 +278,38 @@ def _said(declared: str, codec: str | None, used: str) -> str:
     return f"declare {name} (MSH-18) and are not: read as {used}"
 
 
-# ---------------------------------------------------------------- batches
-
-
-def batch_rejects(segments: pl.DataFrame) -> pl.DataFrame:
-    """Rejects of batch segments (``line``, ``kind``, ``sep``, ``text``, with the MSH between them):
-    BTS and FTS whose count is not what came, BHS and FHS that are never closed."""
-    count, opened, wrong = {"BTS": 0, "FTS": 0}, {"BTS": 0, "FTS": 0}, []
-    closer = {"BHS": "BTS", "FHS": "FTS"}
-    for line, kind, mark, text in segments.sort("line").iter_rows():
-        if kind == "MSH":
-            count["BTS"] += 1
-        elif kind in closer:
-            wrong += _unclosed(opened, ("BTS",) if kind == "BHS" else ("BTS", "FTS"))
-            opened[closer[kind]], count[closer[kind]] = line, 0
-        else:
-            if kind == "FTS":
-                wrong += _unclosed(opened, ("BTS",))
-            stated = text.split(mark)[1].strip() if mark in text else ""
-            found = count[kind] or (kind == "FTS" and count["BTS"] > 0)
-            if stated.isdecimal() and int(stated[:18]) != found:
-                wrong.append((line, f"batch_count_wrong:{stated[:18]} stated, {int(found)} found"))
-            opened[kind], count["FTS"] = 0, count["FTS"] + (kind == "BTS")
-            count[kind] = 0
-    wrong += _unclosed(opened, ("BTS", "FTS"))
-    rows = [(line, reason, None) for line, reason in sorted(wrong)]
-    return pl.DataFrame(rows, schema=REJECTS, orient="row")
-
-
-def _unclosed(opened: dict[str, int], kinds: Sequence[str]) -> list[tuple[int, str]]:
-    found = [(opened[kind], f"batch_count_wrong:no {kind}") for kind in kinds if opened[kind]]
-    opened.update(dict.fromkeys(kinds, 0))
-    return found
-
-
 # ---------------------------------------------------------------- text
 
 
 def marks(heads: pl.DataFrame) -> pl.DataFrame:
     """``heads`` (``text`` of MSH segments) with their delimiters; ``f``, the fields, so that
     MSH-n is item n - 1."""
-    sep = pl.col("text").str.slice(3, 1)
-    given = pl.col("f").list.get(1, null_on_oob=True).fill_null("")
+    split = heads.with_columns(sep=pl.col("text").str.slice(3, 1)).with_columns(
+        f=pl.col("text").str.split(pl.col("sep"))
+    )
+    stated = split.with_columns(stated=raw(1).str.head(4).fill_null(""))
+    return per_value(stated, ("stated",), tuple(MARKS)[1:], _marks_of).drop("stated")
+
+
+def _marks_of(stated: pl.DataFrame) -> pl.DataFrame:
+    """The marks that MSH-2 states: a sign that stands twice is the mark of its first place."""
+    given = pl.col("stated")
     listed = [given.str.slice(i, 1) for i in range(4)]
     named = zip(("comp", "rep", "esc", "sub"), listed, strict=True)
-    return (
-        heads.with_columns(sep=sep)
-        .with_columns(f=pl.col("text").str.split(pl.col("sep")))
-        .with_columns(
-            **{
-                name: pl.when((mark != "") & ~_among(mark, listed[:i]))
-                .then(mark)
-                .otherwise(pl.lit(MARKS[name]))
-                for i, (name, mark) in enumerate(named)
-            }
-        )
+    return stated.with_columns(
+        pl.when((mark != "") & ~_among(mark, listed[:i]))
+        .then(mark)
+        .otherwise(pl.lit(MARKS[name]))
+        .alias(name)
+        for i, (name, mark) in enumerate(named)
     )
 
 
 def _among(mark: pl.Expr, others: list[pl.Expr]) -> pl.Expr:
     return pl.any_horizontal(mark == other for other in others) if others else pl.lit(value=False)
+
+
+BLANK = ("", '""')
 
 
 def filled(text: pl.Expr) -> pl.Expr:
@@ -335,12 +318,23 @@ def filled(text: pl.Expr) -> pl.Expr:
     This, and what is made of it, is computed for each of its uses unless the frame is lazy.
     """
     stripped = text.str.strip_chars()
-    return pl.when((stripped != "") & (stripped != '""')).then(stripped)
+    return pl.when(~stripped.is_in(BLANK)).then(stripped)
+
+
+@cache
+def item(name: str, number: int) -> pl.Expr:
+    """Item ``number``, 0-based, of the lists in column ``name``; null where it is blank."""
+    return filled(pl.col(name).list.get(number, null_on_oob=True))
+
+
+def raw(number: int) -> pl.Expr:
+    """Field ``number`` as it came: for :func:`per_value`, which cleans each value once."""
+    return pl.col("f").list.get(number, null_on_oob=True)
 
 
 def at(number: int) -> pl.Expr:
     """Field ``number`` of a segment whose fields are ``f`` (of MSH: its number less one)."""
-    return filled(pl.col("f").list.get(number, null_on_oob=True))
+    return item("f", number)
 
 
 def piece(text: pl.Expr, number: int, mark: str = "comp") -> pl.Expr:
@@ -348,17 +342,51 @@ def piece(text: pl.Expr, number: int, mark: str = "comp") -> pl.Expr:
     return filled(text.str.split(pl.col(mark)).list.get(number, null_on_oob=True))
 
 
-EMPTY = pl.lit("")
 _MOMENT = (
-    r"^[0-9]{8}(?:[0-9]{2}(?:[0-9]{2}(?:[0-9]{2}(?:\.[0-9]{1,4})?)?)?)?"
+    r"^[0-9]{8}(?:[0-9]{2}(?:[0-9]{2}(?:[0-9]{2}(?:\.?[0-9]{2}|\.[0-9]{1,4})?)?)?)?"
     r"(?:[+-](?:(?:0[0-9]|1[0-3])[0-5][0-9]|1400))?$"
 )
 
 
+FEW = 100
+"""Rows of which the distinct values are not looked for: that would cost more than it saves."""
+
+
+def per_value(
+    rows: pl.DataFrame,
+    columns: Sequence[str],
+    new: Sequence[str],
+    made: Callable[[pl.DataFrame], pl.DataFrame],
+) -> pl.DataFrame:
+    """``rows`` with text columns ``new`` that ``made`` adds to the distinct values of ``columns``
+    (and of the marks, where the rows have these): few values, many rows. Null where all of
+    ``columns`` are."""
+    if all(rows[name].null_count() == rows.height for name in columns):
+        return rows.with_columns(pl.lit(None, pl.String).alias(name) for name in new)
+    used = [*columns, *(mark for mark in MARKS if mark in rows.columns)]
+    if rows.height < FEW:
+        return rows.hstack(made(rows[used])[list(new)])
+    varied = rows.select(pl.col(name).ne_missing(pl.col(name).first()).any() for name in used)
+    keys = [name for name, (varies,) in varied.to_dict().items() if varies] or used[:1]
+    found = made(rows[used].unique(keys))[[*keys, *new]]
+    return rows.join(found, on=keys, how="left", nulls_equal=True, maintain_order="left")
+
+
+_TO_ISO = (
+    (r"^(\d{14})(\d\d)($|[+-])", "$1.$2$3"),
+    (r"^(\d{8})[+-]\d{4}$", "$1"),
+    (r"^(\d{10})([+-]\d{4})?$", "${1}00$2"),
+    (r"^(\d{4})(\d\d)(\d\d)", "$1-$2-$3"),
+    (r"^(.{10})(\d\d)(\d\d)", "${1}T$2:$3"),
+    (r"^(.{16})(\d\d)", "$1:$2"),
+    (r"([+-]\d\d)(\d\d)$", "$1:$2"),
+)
+"""A moment of HL7 step by step: hundredths have their point (which some laboratories leave out), a
+day has no offset, an hour has minutes, then the marks of ISO."""
+
+
 def timed(frame: pl.DataFrame, names: Iterable[str], offset: str = "") -> pl.DataFrame:
     """``frame`` with HL7 times in ISO 8601's order, as exact as they were; other text as it came.
-
-    Step by step, because one expression would take the same text apart for each of its uses.
 
     Args:
         frame: with the marks of each row.
@@ -369,45 +397,25 @@ def timed(frame: pl.DataFrame, names: Iterable[str], offset: str = "") -> pl.Dat
     >>> timed(row, ["t"])["t"].item()
     '2024-01-02T08:30-05:00'
     """
+    zone = pl.col(offset) if offset else pl.lit("")
     for name in names:
-        steps = frame.lazy().select(
-            bare=piece(pl.col(name), 0),
-            is_day=(piece(pl.col(name), 1) == "D").fill_null(value=False),
-            zone=pl.col(offset) if offset else pl.lit(None, pl.String),
-        )
-        frame = frame.with_columns(_iso(steps.collect()).alias(name))
+        columns = [name, offset] if offset else [name]
+        iso = per_value(frame, columns, ("iso",), partial(_with_iso, name=name, zone=zone))
+        frame = iso.with_columns(pl.col("iso").alias(name)).drop("iso")
     return frame
 
 
-def _iso(steps: pl.DataFrame) -> pl.Series:
-    text, stem, zone = pl.col("text"), pl.col("stem"), pl.col("zone")
-    whole = pl.when("is_day").then(pl.col("bare").str.head(8)).otherwise("bare")
-    n = pl.col("n")
-    clock = pl.concat_str(
-        pl.lit("T"),
-        stem.str.slice(8, 2),
-        pl.lit(":"),
-        pl.when(n > 10).then(stem.str.slice(10, 2)).otherwise(pl.lit("00")),
-        pl.when(n > 12).then(pl.lit(":") + stem.str.slice(12)).otherwise(EMPTY),
-        (zone.str.slice(0, 3) + ":" + zone.str.slice(3)).fill_null(""),
-    )
-    date = (stem.str.slice(0, 4), stem.str.slice(4, 2), stem.str.slice(6, 2))
-    parts = pl.when(n > 8).then(clock).otherwise(EMPTY)
-    return (
-        steps.with_columns(text=whole)
-        .with_columns(is_zoned=text.str.slice(-5, 1).is_in(["+", "-"]))
-        .with_columns(
-            stem=pl.when("is_zoned").then(text.str.head(-5)).otherwise(text),
-            zone=pl.when("is_zoned").then(text.str.tail(5)).otherwise(zone),
-        )
-        .with_columns(n=stem.str.len_bytes())
-        .select(
-            pl.when(text.str.contains(_MOMENT))
-            .then(pl.concat_str(*date, separator="-") + parts)
-            .otherwise(text)
-        )
-        .to_series()
-    )
+def _with_iso(stated: pl.DataFrame, name: str, zone: pl.Expr) -> pl.DataFrame:
+    pieces = stated.with_columns(pieces=pl.col(name).str.split(pl.col("comp")))
+    is_day = (item("pieces", 1) == "D").fill_null(value=False)
+    text, bare = pl.col("text"), item("pieces", 0)
+    is_bare = text.str.contains(r"^\d{10}[^+-]*$")
+    iso = pl.when(is_bare).then(text + zone.fill_null("")).otherwise(text)
+    for pattern, written in _TO_ISO:
+        iso = iso.str.replace(pattern, written)
+    return pieces.with_columns(
+        text=pl.when(is_day).then(bare.str.head(8)).otherwise(bare)
+    ).with_columns(iso=pl.when(text.str.contains(_MOMENT)).then(iso).otherwise(text))
 
 
 def unescaped(frame: pl.DataFrame, columns: Iterable[str]) -> pl.DataFrame:

@@ -8,23 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import polars as pl
 
 from transforms.catalog import words
-from transforms.hl7 import BOUNDARY, MARKS, at, filled, marks, piece, timed, unescaped
+from transforms.hl7 import (
+    BOUNDARY,
+    MARKS,
+    at,
+    filled,
+    item,
+    marks,
+    per_value,
+    piece,
+    raw,
+    timed,
+    unescaped,
+)
 
 MERGES = ("A18", "A30", "A34", "A36", "A39", "A40", "A46", "A47")
 NO_PERSON = ("AN", "VN", "SS", "DL", "AC", "PPN", "BA", "CC")
 """Types of identifier (table 0203) that are not of the patient's record, or not to be spread."""
-CONDITIONS = {
-    "AUT": "autolyzed",
-    "CLOT": "clotted",
-    "CON": "contaminated",
-    "HEM": "hemolyzed",
-    "SNR": "sample not received",
-}
-"""HL7 table 0493, what matters of it."""
 REFUSALS = {
     "QS": "quantity not sufficient",
     "RC": "clotted",
@@ -32,8 +37,6 @@ REFUSALS = {
     "RN": "contaminated",
 }
 """HL7 table 0490, why a specimen was refused, what matters of it."""
-SAID_BEFORE = {"F": "fasting", "NF": "not fasting", "NG": "not given"}
-"""HL7 table 0916 (OBR-13)."""
 HOURS = (
     r"^(?:(?:patient|pt) )?(?:(?:was|is|has) )?(?:fasted|fasting) (?:for )?(\d{1,2}) ?"
     r"(?:h|hr|hrs|hour|hours|std|stunden)(?: prior to (?:the )?(?:draw|collection))?$"
@@ -87,53 +90,54 @@ def framed(lines: pl.DataFrame) -> pl.DataFrame:
 
 def heads_of(lines: pl.DataFrame, cut: Iterable[int], options: Options) -> pl.DataFrame:
     """The messages: marks, type, event, times, laboratory, and ``bad``: why none of it is read."""
-    heads = marks(lines.filter("is_boundary", pl.col("kind") == "MSH"))
+    heads = marks(lines.filter("is_boundary", pl.col("kind") == "MSH")).select(
+        "msg",
+        *MARKS,
+        sent=at(6),
+        stated_type=raw(8),
+        stated_facility=raw(3),
+        stated_processing=raw(10),
+    )
+    stated = ("stated_type", "stated_facility", "stated_processing")
+    named = per_value(heads, stated, ("type", "event", "facility", "processing"), _named)
     has_nul = pl.col("text").str.contains("\x00", literal=True) & (pl.col("seg") != "OBX")
-    kind, sent = piece(at(8), 0), at(6)
-    offset = piece(sent, 0).str.extract(r"^\d{8}.*([+-]\d{4})$")
     bad = (
         pl.when(pl.col("msg").is_in(list(cut)))
         .then(pl.lit("message_cut"))
         .when(pl.col("msg").is_in(lines.filter(has_nul)["msg"].unique().to_list()))
         .then(pl.lit("nul_byte"))
-        .when(~kind.str.contains("^[A-Z]{3}$").fill_null(value=False))
+        .when(~pl.col("type").str.contains("^[A-Z]{3}$").fill_null(value=False))
         .then(pl.lit("message_broken"))
     )
-    found = heads.lazy().select(
-        "msg",
-        *list(MARKS)[1:],
-        type=kind,
-        event=piece(at(8), 1),
-        sent=sent,
-        offset=pl.lit(None, pl.String) if options.zoned else offset,
-        facility=piece(at(3), 0),
-        processing=piece(at(10), 0),
-        bad=bad,
+    zone = pl.lit(None, pl.String) if options.zoned else "stated_offset"
+    dated = per_value(named, ("sent",), ("stated_offset",), _stated_offset)
+    dated = dated.with_columns(bad=bad, offset=zone).drop("sep", r"^stated_.*$")
+    return timed(dated, ["sent"])
+
+
+def _named(stated: pl.DataFrame) -> pl.DataFrame:
+    """Type and event (MSH-9), facility (MSH-4) and processing (MSH-11) of messages."""
+    names = ("type", "facility", "processing")
+    pieces = stated.with_columns(
+        filled(pl.col(f"stated_{name}")).str.split(pl.col("comp")).alias(f"pieces_{name}")
+        for name in names
     )
-    return timed(found.collect(), ["sent"])
+    firsts = {name: item(f"pieces_{name}", 0) for name in names}
+    return pieces.with_columns(**firsts, event=item("pieces_type", 1)).drop(r"^pieces_.*$")
+
+
+def _stated_offset(stated: pl.DataFrame) -> pl.DataFrame:
+    first = piece(pl.col("sent"), 0)
+    return stated.with_columns(stated_offset=first.str.extract(r"^\d{8}.*([+-]\d{4})$"))
 
 
 def segments(lines: pl.DataFrame, heads: pl.DataFrame, name: str) -> pl.DataFrame:
     """The segments of one name with their message's head, marks and fields (``f``)."""
-    return (
-        lines.filter(pl.col("seg") == name)
-        .join(heads, on="msg", how="left", maintain_order="left")
-        .with_columns(pl.col(m).fill_null(pl.lit(c)) for m, c in MARKS.items())
-        .with_columns(f=pl.col("text").str.split(pl.col("sep")))
-    )
-
-
-def per_value(rows: pl.DataFrame, columns: Sequence[str], made: Sequence[pl.Expr]) -> pl.DataFrame:
-    """``rows`` with ``made``, text that depends on ``columns`` and marks, null where these are:
-    few values, many rows."""
-    if all(rows[name].null_count() == rows.height for name in columns):
-        nothing = pl.lit(None, pl.String)
-        return rows.with_columns(nothing.alias(one.meta.output_name()) for one in made)
-    varied = rows.select((pl.col(mark) != pl.col(mark).first()).any() for mark in MARKS)
-    keys = [*columns, *(mark for mark, (varies,) in varied.to_dict().items() if varies)]
-    distinct = rows.lazy().select(*columns, *MARKS).unique(keys).with_columns(made)
-    found = distinct.drop(mark for mark in MARKS if mark not in keys).collect()
-    return rows.join(found, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    named = lines.filter(pl.col("seg") == name)
+    under = named.join(heads, on="msg", how="left", maintain_order="left")
+    if under["comp"].null_count():
+        under = under.with_columns(pl.col(m).fill_null(pl.lit(c)) for m, c in MARKS.items())
+    return under.with_columns(f=pl.col("text").str.split(pl.col("sep")))
 
 
 # ---------------------------------------------------------------- patients
@@ -149,6 +153,8 @@ def people_of(lines: pl.DataFrame, heads: pl.DataFrame, options: Options) -> pl.
         source_sex=piece(at(8), 0),
     )
     named = timed(known, ["source_birth_date"]).drop("comp")
+    if merged.is_empty():
+        return named.with_columns(merged_into=pl.lit(None, pl.String)).sort("line")
     survivor = named.select(PID="line", merged_into="patient_id")
     former = (
         merged.join(_identifiers(merged, (1,), options), on="line", how="left")
@@ -164,18 +170,20 @@ def _identifiers(rows: pl.DataFrame, numbers: Sequence[int], options: Options) -
         rows.select("line", *MARKS, field=pl.lit(rank), one=at(n).str.split(pl.col("rep")))
         for rank, n in enumerate(numbers)
     ]
-    one = pl.col("one")
-    kind = piece(one, 4)
-    found = (
+    kind = item("pieces", 4)
+    pieces = (
         pl.concat(listed)
-        .lazy()
         .explode("one")
+        .with_columns(pieces=pl.col("one").str.split(pl.col("comp")))
+    )
+    found = (
+        pieces.lazy()
         .select(
             "line",
             "field",
             *MARKS,
-            patient_id=piece(piece(one, 0), 0, "sub"),
-            authority=piece(piece(one, 3), 0, "sub"),
+            patient_id=piece(item("pieces", 0), 0, "sub"),
+            authority=piece(item("pieces", 3), 0, "sub"),
             rank=kind.replace_strict({"MR": 0, "PI": 1, "PT": 2}, default=3),
             is_person=~kind.is_in(NO_PERSON).fill_null(value=False),
         )
@@ -203,6 +211,8 @@ def _identifiers(rows: pl.DataFrame, numbers: Sequence[int], options: Options) -
 def notes_of(lines: pl.DataFrame, heads: pl.DataFrame) -> pl.DataFrame:
     """What NTE say: ``note`` and ``fasting`` by ``owner``, the line of the OBX before them, else
     of the OBR, else of the PID, they stand under."""
+    if "NTE" not in lines["seg"]:
+        return NO_NOTES
     is_other = ~pl.col("seg").is_in(["NTE", ""])
     under = lines.with_columns(
         above=pl.when(is_other).then("line").forward_fill(),
@@ -217,14 +227,20 @@ def notes_of(lines: pl.DataFrame, heads: pl.DataFrame) -> pl.DataFrame:
         *MARKS, owner=owner, note=at(3).str.split(pl.col("rep")).list.join(" ")
     )
     said = unescaped(notes.drop_nulls("note"), ("note",))
-    fasting = _fasting(pl.col("note")).alias("fasting")
-    return _gathered(per_value(said, ("note",), [fasting]), "owner", "note")
+    return _gathered(per_value(said, ("note",), ("fasting",), _noted), "owner", "note")
+
+
+def _noted(notes: pl.DataFrame) -> pl.DataFrame:
+    return notes.with_columns(fasting=fasting_in("note"))
+
+
+NO_NOTES = pl.DataFrame(schema={"owner": pl.Int64, "note": pl.String, "fasting": pl.String})
 
 
 def _gathered(rows: pl.DataFrame, key: str, text: str) -> pl.DataFrame:
     """Per ``key`` the texts joined, and of what they say of fasting: a no, else the first."""
     said = pl.col("fasting").drop_nulls()
-    is_no = words.fasting(pl.col("fasting")).eq("no").fill_null(value=False)
+    is_no = is_refused("fasting").fill_null(value=False)
     return (
         rows.with_columns(is_no=is_no)
         .group_by(key, maintain_order=True)
@@ -235,13 +251,21 @@ def _gathered(rows: pl.DataFrame, key: str, text: str) -> pl.DataFrame:
     )
 
 
-def _fasting(text: pl.Expr) -> pl.Expr:
-    """The words or the hours in which a remark speaks of fasting, else null.
+@cache
+def is_refused(name: str) -> pl.Expr:
+    """Whether the text of column ``name`` says that the patient was not fasting."""
+    return words.fasting(pl.col(name)) == "no"
+
+
+@cache
+def fasting_in(name: str) -> pl.Expr:
+    """The words or the hours in which a remark (column ``name``) speaks of fasting, else null.
 
     Only a remark that says nothing else: "fasting required" and "fasting reference range" speak
     of something else than this draw. That the patient was *not* fasting is also believed in the
     midst of other words, because a wrong no costs a draw and a wrong yes spoils a trend.
     """
+    text = pl.col(name)
     short = pl.when(text.str.len_chars() <= 80).then(text)
     folded = words.folded_words(short)
     bare = folded.str.replace(SUBJECT, "").str.replace(THING, "")
@@ -253,9 +277,21 @@ def _fasting(text: pl.Expr) -> pl.Expr:
     )
 
 
+NO_SPECIMENS = pl.DataFrame(
+    schema={
+        "key": pl.Int64,
+        "condition": pl.String,
+        "fasting": pl.String,
+        "collected": pl.String,
+    }
+)
+
+
 def _specimens(lines: pl.DataFrame, heads: pl.DataFrame) -> pl.DataFrame:
     """``condition``, ``fasting`` and ``collected`` of specimens by ``key``: in OUL the SPM, else
     its OBR. SPM-24 says how the specimen is, SPM-21 why it was refused."""
+    if "SPM" not in lines["seg"]:
+        return NO_SPECIMENS
     one = pl.col("one")
     found = segments(lines, heads, "SPM").with_columns(
         key=pl.when(pl.col("type") == "OUL").then("line").otherwise("OBR"),
@@ -268,12 +304,12 @@ def _specimens(lines: pl.DataFrame, heads: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             known=piece(one, 0).replace_strict(known, default=None, return_dtype=pl.String)
         )
-        for field, known in ((24, CONDITIONS), (21, REFUSALS))
+        for field, known in ((24, words.SPECIMEN), (21, REFUSALS))
     ]
     condition = pl.coalesce("known", piece(one, 1), piece(one, 0))
     said = unescaped(
         pl.concat(listed).with_columns(condition=condition), ("condition", "kind")
-    ).with_columns(fasting=pl.coalesce(_fasting(pl.col("condition")), _fasting(pl.col("kind"))))
+    ).with_columns(fasting=pl.coalesce(fasting_in("condition"), fasting_in("kind")))
     drawn = said.group_by("key", maintain_order=True).agg(pl.col("collected").drop_nulls().first())
     gathered = _gathered(said, "key", "condition").join(drawn, on="key", how="left")
     return gathered.with_columns(condition=filled(pl.col("condition")))
@@ -281,45 +317,50 @@ def _specimens(lines: pl.DataFrame, heads: pl.DataFrame) -> pl.DataFrame:
 
 def orders_of(lines: pl.DataFrame, heads: pl.DataFrame, notes: pl.DataFrame) -> pl.DataFrame:
     """What an OBR says of all its OBX, by ``OBR`` (its line)."""
-    clinical = at(13)
-    coded = piece(clinical, 0).replace_strict(SAID_BEFORE, default=None, return_dtype=pl.String)
-    listed = (
-        segments(lines, heads, "OBR")
-        .lazy()
-        .select(
-            *MARKS,
-            OBR="line",
-            key=pl.when(pl.col("type") == "OUL").then("SPM").otherwise("line"),
-            order=pl.coalesce(at(3), at(2)),
-            offset="offset",
-            drawn=at(7),
-            changed=at(22),
-            order_status=piece(at(25), 0).replace({"A": "partial", "M": "preliminary"}),
-            clinical=clinical,
-            coded=coded,
-        )
+    listed = segments(lines, heads, "OBR").select(
+        *MARKS,
+        OBR="line",
+        key=pl.when(pl.col("type") == "OUL").then("SPM").otherwise("line"),
+        order=pl.coalesce(at(3), at(2)),
+        offset="offset",
+        drawn=at(7),
+        changed=at(22),
+        stated_status=raw(25),
+        clinical=at(13),
     )
     specimens = _specimens(lines, heads).rename({"fasting": "fasting_specimen"})
-    dated = (
-        listed.collect()
-        .join(specimens, on="key", how="left", maintain_order="left")
-        .with_columns(drawn=pl.coalesce("drawn", "collected"))
+    dated = listed.join(specimens, on="key", how="left", maintain_order="left").with_columns(
+        drawn=pl.coalesce("drawn", "collected"), coded=piece(pl.col("clinical"), 0)
     )
-    found = timed(dated, ["drawn", "changed"], "offset")
+    found = timed(dated, ["drawn", "changed"], "offset").pipe(
+        per_value, ("stated_status",), ("order_status",), _order_status
+    )
     remarks = notes.select(OBR="owner", order_note="note", fasting_note="fasting")
-    said = pl.col("clinical")
-    spoken = pl.coalesce("coded", _fasting(said), _fasting(piece(said, 1))).alias("fasting")
+    plain = unescaped(found, ("order", "clinical"))
+    spoken = per_value(plain, ("clinical", "coded"), ("fasting",), _said_before)
     stated = ("fasting", "fasting_specimen", "fasting_note")
     return (
-        per_value(unescaped(found, ("order", "clinical")), ("clinical", "coded"), [spoken])
-        .join(remarks, on="OBR", how="left")
-        .pipe(per_value, stated, [stated_of(*stated).alias("order_fasting")])
+        with_stated(spoken.join(remarks, on="OBR", how="left"), stated, "order_fasting")
         .select("OBR", "order", "drawn", "changed", "order_status", "order_fasting",
                 "clinical", "condition", "order_note")
     )  # fmt: skip
 
 
-def stated_of(*columns: str) -> pl.Expr:
-    """Of several statements on fasting: a no, else the first."""
-    noes = (pl.when(words.fasting(pl.col(name)) == "no").then(name) for name in columns)
-    return pl.coalesce(*noes, *columns)
+def _order_status(orders: pl.DataFrame) -> pl.DataFrame:
+    stated = piece(filled(pl.col("stated_status")), 0)
+    return orders.with_columns(order_status=stated.replace({"A": "partial", "M": "preliminary"}))
+
+
+def _said_before(orders: pl.DataFrame) -> pl.DataFrame:
+    """What OBR-13 says of fasting: a code of table 0916 as it came, else its text or its name."""
+    known = pl.col("coded").replace_strict(words.SAID_BEFORE, default=None, return_dtype=pl.String)
+    named = orders.with_columns(name=piece(pl.col("clinical"), 1))
+    fasting = pl.coalesce(known, fasting_in("clinical"), fasting_in("name"))
+    return named.with_columns(fasting=fasting).drop("name")
+
+
+def with_stated(rows: pl.DataFrame, columns: Sequence[str], name: str) -> pl.DataFrame:
+    """``rows`` with ``name``: of several statements on fasting a no, else the first."""
+    noes = (pl.when(is_refused(column)).then(column) for column in columns)
+    stated = pl.coalesce(*noes, *columns).alias(name)
+    return per_value(rows, columns, (name,), lambda said: said.with_columns(stated))

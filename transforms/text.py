@@ -78,9 +78,9 @@ def text(opened: Opened, encoding: str = "utf-8") -> Text:
     """
     with opened.path.open("rb") as stream:
         head = stream.read(BLOCK)
-    if not head.strip(b"\x00\r\n\t "):
-        raise UnreadableError("file_empty")
     bom, named = next(((b, n) for b, n in BOMS if head.startswith(b)), (b"", encoding))
+    if not head.removeprefix(bom).strip(b"\x00\r\n\t "):
+        raise UnreadableError("file_empty")
     is_plain = codecs.lookup(named).name == "utf-8" and not bom and b"\n" in head
     if is_plain and _is_clean(opened.path):
         return Text(opened.path, _ends_with_newline(opened.path))

@@ -169,7 +169,8 @@ def _left(rows: pl.DataFrame, parts: list[Part], kind: str) -> pl.DataFrame:
         return _rejects(left.select("line", reason=pl.lit("row_empty")))
     awake = pl.lit("record_not_used:awake" if kind == "states" else "row_empty")
     reason = pl.when(_fits()).then(awake).otherwise(pl.lit("json_broken:duration and value"))
-    return _rejects(left.select("line", reason=reason))
+    lists = _filled(left.lazy(), ("duration", "value"))
+    return _rejects(lists.select("line", reason=reason).collect())
 
 
 def _quoted(clean: Text, order: pl.DataFrame, header: tuple[str, ...]) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import polars as pl
@@ -87,15 +88,19 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def receive(con: duckdb.DuckDBPyConnection, table: str, rows: pl.LazyFrame) -> int:
+def receive(
+    con: duckdb.DuckDBPyConnection, table: str, rows: pl.LazyFrame, *, is_small: bool = False
+) -> int:
     """Stream conformed rows into their staging table; return how many came.
 
-    Rows pass in batches, so memory does not grow with the file.
+    Rows pass in batches, so memory does not grow with the file. For a small file the streaming
+    engine's own start costs more than the rows, so it is left out.
     """
     names = [row[0] for row in con.execute(f"DESCRIBE staging.{table}").fetchall()]
     known = rows.select(pl.col(name) for name in rows.collect_schema().names() if name in names)
     received = 0
-    for batch in known.collect_batches(chunk_size=250_000, maintain_order=True):
+    engine: Literal["in-memory", "streaming"] = "in-memory" if is_small else "streaming"
+    for batch in known.collect_batches(chunk_size=250_000, maintain_order=True, engine=engine):
         con.register("batch", batch.to_arrow())
         con.execute(f"INSERT INTO staging.{table} BY NAME SELECT * FROM batch")
         con.unregister("batch")

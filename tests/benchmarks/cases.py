@@ -13,15 +13,19 @@ import duckdb
 import numpy as np
 import polars as pl
 
+from tests.benchmarks.files import FILES, fhir_models
+
 
 @dataclass(frozen=True)
 class Case:
-    """Rows at full size, and how to prepare the folder, run ours over it, and the floor."""
+    """Rows at full size, and how to prepare the folder, run ours over it, the floor, and the
+    library that people would take, if there is one."""
 
     size: int
     prepare: Callable[[Path, int], None]
     ours: Callable[[Path], None]
     floor: Callable[[Path], None]
+    peer: Callable[[Path], None] | None = None
 
 
 def labs(folder: Path, size: int) -> None:
@@ -150,8 +154,11 @@ def group_by(folder: Path) -> None:
 
 CASES: dict[str, Case] = {
     "night over clinic_csv / text scan": Case(10_000_000, labs, night, text_scan),
-    "fhir reader / DuckDB read_json": Case(1_000_000, observations, fhir_read, duckdb_json),
+    "fhir reader / DuckDB read_json": Case(
+        1_000_000, observations, fhir_read, duckdb_json, fhir_models
+    ),
     "trends / one group-by": Case(1_000_000, pairs, trend, group_by),
+    **{name: Case(*parts) for name, parts in FILES.items()},
 }
 
 if __name__ == "__main__":

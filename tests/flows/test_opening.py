@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import gzip
+import io
 import resource
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -51,6 +53,30 @@ def test_a_plain_file_is_read_where_it_lies_whatever_its_name_says(
 
 def test_a_packed_file_is_known_by_its_bytes_not_by_its_name(opened: Open) -> None:
     assert opened(gzip.compress(TEXT), "labs.csv").path.read_bytes() == TEXT
+
+
+def zipped(**files: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(f"export/{name}.csv", content)
+    return packed.getvalue()
+
+
+def test_the_one_file_of_a_zip_is_taken_out_and_several_are_left_to_their_reader(
+    opened: Open, tmp_path: Path
+) -> None:
+    alone = opened(zipped(labs=TEXT), "march.zip")
+    assert (alone.path.read_bytes(), alone.name) == (TEXT, "labs.csv")
+    both = opened(zipped(labs=TEXT, vitals=TEXT), "march.zip")
+    assert (both.path, both.name) == (tmp_path / "landed", "march.zip")
+
+
+def test_a_zip_that_unpacks_to_too_much_is_refused(opened: Open) -> None:
+    packed = zipped(labs=TEXT * 100)
+    with pytest.raises(UnreadableError) as caught:
+        opened(packed, "march.zip", (1000, 300))
+    assert caught.value.reason == "too_large"
 
 
 def test_several_packed_members_are_one_file(opened: Open) -> None:

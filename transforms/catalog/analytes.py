@@ -283,7 +283,7 @@ ANALYTES: tuple[Analyte, ...] = (
     _analyte(
         "egfr",
         "mL/min/{1.73_m2}",
-        (1, 250),
+        (1, 400),
         "Estimated glomerular filtration rate per 1.73 m2",
         _codes("62238-1 98979-8 33914-3"),
         LOINC,

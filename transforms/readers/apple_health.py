@@ -25,7 +25,7 @@ from transforms.apple_xml import DAMAGED, REPLACED, Block, blocks
 from transforms.archive import members, unwanted
 from transforms.instants import local, offset_minutes
 from transforms.landing import Opened, Reading, UnreadableError, shaped
-from transforms.readers.dexcom import patient
+from transforms.owners import known_owner
 
 FROM_XML = {
     "type": "type",
@@ -65,7 +65,7 @@ def read(opened: Opened) -> Reading:
     Raises:
         UnreadableError: no such export, nobody knows whose it is, or nothing of it can be read.
     """
-    patient_id = patient(opened, pl.LazyFrame(), ())
+    patient_id = known_owner(opened)
     store = _Store(opened.scratch)
     for member in members(opened, is_export):
         store.take(member.path, opened.source.options.get("encoding"))

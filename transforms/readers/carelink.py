@@ -27,7 +27,8 @@ import polars as pl
 
 from transforms.delimited import Delimited, delimited
 from transforms.landing import Opened, Reading, UnreadableError, shaped
-from transforms.readers.dexcom import SEPARATORS, Header, Roles, patient, stated_unit, with_roles
+from transforms.owners import known_owner
+from transforms.readers.dexcom import SEPARATORS, Header, Roles, stated_unit, with_roles
 from transforms.readers.libre import date_order, dates_seen, time_formats
 from transforms.text import Text, text
 
@@ -112,7 +113,7 @@ def read(opened: Opened) -> Reading:
     )
     seen = dates_seen(rows)
     formats = time_formats(seen, date_order(opened, seen, clean, header_line))
-    patient_id = patient(opened, rows, (pl.col("serial"),))
+    patient_id = known_owner(opened, rows, (pl.col("serial"),))
     return Reading(
         tables={"sample": _samples(rows, patient_id), "observation": _meter(rows, patient_id)},
         rejects=pl.concat([*(_nameless(table.rejects) for table in tables), _set_aside(rows)]),

@@ -16,12 +16,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import PurePath
 
 import polars as pl
 
 from transforms.delimited import delimited
 from transforms.landing import Opened, Reading, UnreadableError, shaped
+from transforms.owners import known_owner
 from transforms.text import Text, text
 
 SEPARATORS = (",", ";", "\t")
@@ -148,7 +148,7 @@ def read(opened: Opened) -> Reading:
     table = delimited(clean, header.separator, header.line, names=header.names)
     rows = with_roles(table.rows, ENGLISH.columns)
     unit, seen = header.unit("glucose"), _seen(rows, language)
-    patient_id = patient(opened, rows, IDENTIFIERS)
+    patient_id = known_owner(opened, rows, IDENTIFIERS)
     judged = rows.with_columns(verdict=_verdict(language))
     return Reading(
         tables={"sample": _samples(judged, language, unit, seen, patient_id)},
@@ -174,31 +174,6 @@ def found_header(clean: Text, roles_in: Callable[[Sequence[str]], Roles | None])
             if roles:
                 return Header(line, separator, tuple(cells), roles)
     return None
-
-
-def patient(opened: Opened, rows: pl.LazyFrame, identifiers: Sequence[pl.Expr]) -> str:
-    """Whose file it is: the folder's patient, else the one mapped in settings.
-
-    Args:
-        opened: the file; its stem is looked up in the source's ``patients``.
-        rows: the file's rows.
-        identifiers: columns (serials and the like) to look up next, in this order.
-
-    Raises:
-        UnreadableError: nobody is known for it, or it holds the serials of several people.
-    """
-    mapped = opened.source.patients
-    named = opened.patient_id or mapped.get(PurePath(opened.name).stem)
-    for identifier in identifiers if mapped and not named else ():
-        keys = rows.select(key=identifier).filter(pl.col("key").is_in(list(mapped))).unique()
-        people = {mapped[key] for key in keys.collect(engine="streaming")["key"]}
-        if len(people) > 1:
-            raise UnreadableError("file_unknown", "its serials are mapped to several patients")
-        if people:
-            return people.pop()
-    if not named:
-        raise UnreadableError("file_unknown", "neither a folder nor a mapping names a patient")
-    return named
 
 
 def stated_unit(cell: str) -> str | None:
@@ -343,6 +318,7 @@ def _samples(
             patient_id=pl.lit(patient_id),
             kind=pl.lit("sensor_glucose"),
             device=_device(seen.models),
+            source_code=pl.when(pl.col("glucose").is_in(list(beyond))).then("glucose"),
             source_value=pl.col("glucose").replace(beyond),
             source_unit=pl.lit(unit),
             source_observed_at="time",

@@ -46,12 +46,7 @@ from transforms.fhir_documents import (
     manifest_note,
     of_former_version,
 )
-from transforms.fhir_schema import (
-    HEAD,
-    ROWS_OF,
-    SHAPES,
-    lines_without,
-)
+from transforms.fhir_schema import HEAD, ROWS_OF, SHAPES, lines_without
 from transforms.landing import (
     LANDING,
     Opened,
@@ -383,9 +378,10 @@ def _given(found: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
 
 def _of_former_versions(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rejects for resources that bear the marks of DSTU2 or STU3, and the other lines."""
-    likely = lines.filter(
-        pl.col("text").str.contains(MARKS_OF_FORMER) & GUESSED_TYPE.is_in(list(FORMER_MARKS))
-    )
+    marked = lines.filter(pl.col("text").str.contains(MARKS_OF_FORMER))
+    if marked.is_empty():
+        return marked.select("line"), lines
+    likely = marked.filter(GUESSED_TYPE.is_in(list(FORMER_MARKS)))
     kinds = [of_former_version(_parsed(line)) for line in likely["text"]]
     reason = pl.Series("reason", kinds, dtype=pl.String)
     rejects = likely.select("line", reason).drop_nulls("reason")

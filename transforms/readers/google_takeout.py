@@ -26,6 +26,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
@@ -37,16 +38,19 @@ from transforms.archive import Member, is_archive, members, unwanted
 from transforms.delimited import delimited, header_names
 from transforms.fitbit_json import ROWS, WEIGHT, Dialect, Row, not_used, sample
 from transforms.instants import with_instants
-from transforms.json_entries import (
+from transforms.json_records import (
+    QUOTED,
     BrokenError,
     Json,
-    entry_spans,
+    blocks,
+    decoded,
+    mapped,
     objects,
     text_of,
     write_entries,
 )
 from transforms.landing import LANDING, Opened, Reading, UnreadableError, shaped
-from transforms.readers.dexcom import patient
+from transforms.owners import known_owner
 from transforms.takeout_csv import FIT, OBSERVATION, SAMPLE, TABLES, Table, in_shape, table_rows
 from transforms.text import Text, text
 
@@ -55,6 +59,7 @@ BIG = 32 << 20
 GATHERED_ROWS = 500_000
 REPLY_BYTES = 100_000_000
 COPY_BYTES = 1 << 20
+LINES = "rows.txt"
 TOLD_AGAIN = "record_not_used:told_again"
 
 
@@ -89,11 +94,11 @@ def read(opened: Opened) -> Reading:
         UnreadableError: damaged archive, nothing in it that is read, a single file of no known
             kind, or nobody knows whose it is.
     """
-    patient_id = patient(opened, pl.LazyFrame(), ())
+    patient_id = known_owner(opened)
     options = opened.source.options
     unit = options.get("weight_unit")
     dialect = Dialect(str(unit) if unit else None, options.get("intraday_times") != "local")
-    lines = opened.scratch / "rows.txt"
+    lines = opened.scratch / LINES
     with lines.open("wb") as out:
         spool = _Spool(opened.scratch, out, dialect, is_single=not is_archive(opened))
         count = sum(_read_member(opened, member, spool) for member in members(opened, is_wanted))
@@ -249,40 +254,43 @@ def _exported(kind: str) -> Fold:
         if not head.startswith(b"["):
             raise UnreadableError("json_broken")
         for lines in _entries(clean.path, b"[", spool):
-            if series:
-                spool.add(series.rows(lines, spool.dialect))
-            else:
-                spool.add(fitbit.entry_rows(lines, entry, spool.dialect))
+            rows = series.rows if series else partial(fitbit.entry_rows, entry=entry)
+            spool.add(rows(lines, dialect=spool.dialect))
 
     return add
 
 
 def _entries(path: Path, opening: bytes, spool: _Spool) -> Iterator[pl.DataFrame]:
-    """The entries of the array that begins after ``opening``, in spans, numbered, kept as lines."""
-    target = spool.scratch / "entries.txt"
-    with path.open("rb") as source, target.open("wb") as out:
-        source.seek(source.read(1 << 16).index(opening) + len(opening))
-        count = write_entries(source, out)
-    before = spool.count
-    spool.count += count
-    with target.open("rb") as written:
-        shutil.copyfileobj(written, spool.lines)
-    for span in entry_spans(target):
-        yield span.lines(target).with_columns(pl.col("line") + before)
+    """The entries of the array that begins after ``opening``, in spans, numbered, kept as lines.
+    What follows the array is one more."""
+    start = spool.lines.tell()
+    with mapped(path) as data:
+        at = data.find(opening) + len(opening)
+        found = write_entries(data, at, spool.lines, is_mended=True)
+        after = data[found.after : found.after + QUOTED].lstrip(b"} \t\r\n")
+    spool.lines.write(after.translate(None, b"\r\n") + b"\n" if after else b"")
+    spool.lines.flush()
+    with (spool.scratch / LINES).open("rb") as written:
+        written.seek(start)
+        for block in blocks(written):
+            lines = pl.scan_lines(block, name="text").collect()
+            numbers = pl.int_range(spool.count + 1, spool.count + 1 + pl.len(), dtype=pl.Int64)
+            spool.count += len(lines)
+            yield lines.select(numbers.alias("line"), pl.col("text").fill_null(""))
 
 
 def _add_reply(_: Member, clean: Text, spool: _Spool) -> None:
     """The records of a saved reply of the Web API."""
     if clean.path.stat().st_size > REPLY_BYTES:
         raise UnreadableError("too_large", "a reply is parsed whole")
-    written = clean.path.read_text(encoding="utf-8").removeprefix("\ufeff")
+    written = clean.path.read_text(encoding="utf-8")
     if not written.lstrip().startswith(("{", "[")):
         raise UnreadableError("format_unknown")
     try:
-        reply = fitbit.reply(written)
+        reply = decoded(written, REPLY_BYTES)
     except BrokenError as error:
-        raise UnreadableError(error.reason) from None
-    if not fitbit.is_reply(reply):
+        raise UnreadableError(error.code) from None
+    if not isinstance(reply, dict) or not fitbit.is_reply(reply):
         raise UnreadableError("format_unknown", "no known kind of file, and no reply of the API")
     told = fitbit.reply_rows(reply, spool.dialect)
     found: list[Row] = []

@@ -23,16 +23,29 @@ zone where one is set, else the offset of MSH-7 as the standard says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from transforms.catalog import words
-from transforms.hl7 import Messages, at, batch_rejects, messages, piece, timed, unescaped
+from transforms.hl7 import (
+    Messages,
+    at,
+    item,
+    messages,
+    per_value,
+    piece,
+    raw,
+    timed,
+    unescaped,
+)
+from transforms.hl7_batches import batch_rejects
+from transforms.hl7_coded import assay, coded, laboratory, united
 from transforms.hl7_context import (
     Options,
     framed,
@@ -40,25 +53,20 @@ from transforms.hl7_context import (
     notes_of,
     orders_of,
     people_of,
-    per_value,
     segments,
-    stated_of,
+    with_stated,
 )
-from transforms.landing import LANDING, PLACE, REJECTS, Opened, Reading, Source, shaped
+from transforms.landing import (
+    LANDING,
+    PLACE,
+    REJECTS,
+    Opened,
+    Reading,
+    Source,
+    shaped,
+)
 
 READ: Final = ("observation", "patient")
-COLUMNS: Final = tuple(dict.fromkeys(name for table in READ for name in LANDING[table]))
-ROWS: Final = pl.Schema(
-    {
-        "line": pl.Int64,
-        "part": pl.Int32,
-        "source_row": pl.String,
-        "table": pl.String,
-        "reason": pl.String,
-        **dict.fromkeys(COLUMNS, pl.String),
-    }
-)
-"""Rows of both tables and the rejects (those with a ``reason``) in one frame."""
 
 RESULTS = ("ORU", "OUL", "ORF", "ADT")
 """Message types whose OBX are results of the patient; in others they are set aside."""
@@ -71,7 +79,6 @@ TEXTS = ("ST", "TX", "FT", "")
 MAX_LINE = 1_000_000
 QUOTED = 2_000
 """Characters of a rejected segment that are kept when it is longer."""
-LOINC_SHAPE = r"^\d{1,5}-\d$"
 WITH_REMARK = r"^((?:[<>]=?|≤|≥)?\s*[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+))(\s*[*;(\[\n].*|\s+.*)$"
 REMARK = (
     r"(?s)^\s*(?:[*;][^\d]*|\n\s*[^\d\s<>+-].*|[(\[][^\d)\]]*[)\]]|(?:HH?|LL?|A|N)"
@@ -82,9 +89,10 @@ REMARK = (
 
 @dataclass(frozen=True)
 class _Span:
-    """What one span gave: rows as a file, batch segments, and counts for the notes."""
+    """What one span gave: rows of each table, and ``rejects``, as files; batch segments, and counts
+    for the notes."""
 
-    rows: Path
+    files: Mapping[str, Path]
     batches: pl.DataFrame
     counts: dict[str, int]
     authorities: frozenset[str]
@@ -101,20 +109,25 @@ def read(opened: Opened) -> Reading:
     def kept(number: int) -> _Span:
         lines = found.spans[number].lines(found.path)
         lines = lines.filter(pl.col("text").str.strip_chars(" \t") != "")
-        return _span(lines, found, options, opened.scratch / f"hl7-{number:06d}.arrow")
+        return _span(lines, found, options, opened.scratch / f"hl7-{number:06d}")
 
     with ThreadPoolExecutor(min(pl.thread_pool_size(), 2)) as pool:
         spans = list(pool.map(kept, range(len(found.spans))))
     batches = batch_rejects(pl.concat([span.batches for span in spans]))
-    rows = pl.scan_ipc([span.rows for span in spans])
-    rejects = rows.filter(pl.col("reason").is_not_null()).select(*REJECTS)
+    tables = {table: shaped(table, rows) for table in READ for rows in _scanned(spans, table)}
     return Reading(
-        tables=_tables(rows),
-        rejects=pl.concat([rejects, batches.lazy()]),
+        tables=tables,
+        rejects=pl.concat([*_scanned(spans, "rejects"), batches.lazy()]),
         rows_in=found.rows + batches.height,
         notes=found.notes + _notes(spans, options),
         lines=found.path,
     )
+
+
+def _scanned(spans: Sequence[_Span], table: str) -> list[pl.LazyFrame]:
+    """The rows of ``table`` in all spans as one frame; no frame where there are none."""
+    files = [span.files[table] for span in spans if table in span.files]
+    return [pl.scan_ipc(files)] if files else []
 
 
 def _options(source: Source) -> Options:
@@ -128,15 +141,6 @@ def _options(source: Source) -> Options:
         zoned=source.time_zone != "UTC",
         codes=tuple(source.codes),
     )
-
-
-def _tables(rows: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
-    present = rows.select(pl.col("table").unique()).collect(engine="streaming")["table"]
-    return {
-        table: shaped(table, rows.filter(pl.col("table") == table).select(*PLACE, *LANDING[table]))
-        for table in READ
-        if table in present
-    }
 
 
 def _notes(spans: Sequence[_Span], options: Options) -> tuple[str, ...]:
@@ -164,9 +168,10 @@ def _span(lines: pl.DataFrame, found: Messages, options: Options, target: Path) 
     results = _results(lines, heads, people, found.open_line, options)
     persons = _person_rows(people, results)
     bare = heads.with_columns(has_pid=pl.col("msg").is_in(people["msg"].unique().to_list()))
-    parts = [results, persons, _bare_rows(bare, results, people), _strays(lines)]
-    rows = pl.concat([_alike(part) for part in parts]).sort("line", "part", maintain_order=True)
-    rows.with_columns(source_row=_quote()).write_ipc(target, compression="lz4")
+    aside = [results, persons, _bare_rows(bare, results, people), _strays(lines)]
+    tables = {"observation": results, "patient": persons}
+    landed = {name: rows.filter(pl.col("reason").is_null()) for name, rows in tables.items()}
+    files = _written({**landed, "rejects": _rejects(aside)}, target)
     outside = (pl.col("kind") != "MSH") & ~pl.col("is_boundary") & ~pl.col("seg").is_in(["", "OBX"])
     counts = {
         "test": heads.filter(pl.col("processing") != "P").height,
@@ -174,22 +179,37 @@ def _span(lines: pl.DataFrame, found: Messages, options: Options, target: Path) 
         "headless": lines.filter(outside).height,
     }
     batches = lines.filter("is_boundary").select("line", "kind", "sep", "text")
-    return _Span(target, batches, counts, frozenset(people["authority"].drop_nulls()))
+    return _Span(files, batches, counts, frozenset(people["authority"].drop_nulls()))
 
 
-def _alike(rows: pl.DataFrame) -> pl.DataFrame:
-    """``rows`` as :data:`ROWS`: what they lack is null, and the part 0."""
-    return rows.select(
-        pl.col(name).cast(dtype)
-        if name in rows.columns
-        else pl.lit(0 if name == "part" else None, dtype).alias(name)
-        for name, dtype in ROWS.items()
-    )
+def _written(tables: Mapping[str, pl.DataFrame], target: Path) -> dict[str, Path]:
+    """What the tables land, as files beside ``target``; none of a table without rows."""
+    files = {}
+    for name, rows in tables.items():
+        if rows.height:
+            files[name] = target.with_name(f"{target.name}-{name}.arrow")
+            landing = [*PLACE, *LANDING[name]] if name in LANDING else list(REJECTS)
+            kept = rows.select(column for column in landing if column in rows.columns)
+            kept.write_ipc(files[name], compression="lz4")
+    return files
 
 
-def _quote() -> pl.Expr:
-    """A rejected document of megabytes is not quoted whole."""
-    text, is_long = pl.col("source_row"), pl.col("source_row").str.len_chars() > QUOTED
+def _rejects(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """What of the parts has a reason, in the order of the file. A document of megabytes is not
+    quoted whole."""
+    schema = {**REJECTS, "part": pl.Int32}
+    named = [
+        part.drop_nulls("reason").match_to_schema(
+            schema, missing_columns="insert", extra_columns="ignore", integer_cast="upcast"
+        )
+        for part in parts
+    ]
+    rows = pl.concat(named).sort("line", pl.col("part").fill_null(0), maintain_order=True)
+    return rows.with_columns(source_row=_quoted("source_row"))
+
+
+def _quoted(name: str) -> pl.Expr:
+    text, is_long = pl.col(name), pl.col(name).str.len_chars() > QUOTED
     return pl.when(is_long).then(text.str.head(QUOTED) + " ...").otherwise(text)
 
 
@@ -240,11 +260,10 @@ def _person_rows(people: pl.DataFrame, results: pl.DataFrame) -> pl.DataFrame:
         *facts,
         "merged_into",
         line=pl.coalesce("first", "msg"),
-        part=pl.int_range(pl.len()).over("msg"),
-        source_row="text",
+        part=pl.int_range(pl.len(), dtype=pl.Int32).over("msg"),
+        source_row=_quoted("text"),
         source_reported_at=pl.col("sent").str.head(10),
         source_status=pl.when(pl.col("merged_into").is_not_null()).then(pl.lit("merge")),
-        table=pl.when(is_read).then(pl.lit("patient")),
         reason=pl.when(~is_read).then(pl.lit("patient_missing")),
     )
 
@@ -275,22 +294,21 @@ def _results(
 
 def _fields(rows: pl.DataFrame, last: int) -> pl.DataFrame:
     """The fields of OBX by name, and the reason why one is not read."""
-    given = rows.lazy().with_columns(
+    given = rows.with_columns(
         value_type=at(2).fill_null("").str.to_uppercase(),
-        coded=at(3),
+        coded=raw(3),
         subid=at(4),
         given=at(5),
-        units=at(6),
+        units=raw(6),
         result_status=piece(at(11), 0),
         observed=at(14),
-        producer=at(15),
-        method=at(17),
-        performer=at(23),
+        producer=raw(15),
+        method=raw(17),
+        performer=raw(23),
         n_fields=pl.col("f").list.len(),
     )
     return (
         given.drop("f")
-        .collect()
         .with_columns(
             reason=_refusal(last), source_row=pl.lit(None, pl.String), part=pl.lit(0, pl.Int32)
         )
@@ -325,7 +343,7 @@ def _valued(rows: pl.DataFrame) -> pl.DataFrame:
     given = pl.col("given")
     is_text = pl.col("value_type").is_in(TEXTS)
     repeats = given.str.contains(pl.col("rep"), literal=True).fill_null(value=False)
-    lines = pl.when(is_text & repeats).then(given.str.split(pl.col("rep")).list.join("\n"))
+    lines = pl.when(is_text & repeats).then("given").str.split(pl.col("rep")).list.join("\n")
     rows = rows.with_columns(given=pl.coalesce(lines, given))
     is_many = repeats & ~is_text & pl.col("reason").is_null()
     if rows.select(is_many.any()).item():
@@ -334,41 +352,42 @@ def _valued(rows: pl.DataFrame) -> pl.DataFrame:
             part=pl.int_range(pl.len(), dtype=pl.Int32).over("line")
         )
         rows = pl.concat([rows.filter(~is_many), many]).sort("line", "part")
-    coded = pl.coalesce(piece(given, 8), piece(given, 1), piece(given, 0))
-    number = pl.concat_str([piece(given, i).fill_null("") for i in range(4)]).str.strip_prefix("=")
     kind = pl.col("value_type")
-    found = rows.lazy().with_columns(
+    composed = pl.when(kind.is_in([*CODED, "SN"])).then("given").str.split(pl.col("comp"))
+    coded = pl.coalesce(item("pieces", i) for i in (8, 1, 0))
+    number = pl.concat_str(item("pieces", i).fill_null("") for i in range(4)).str.strip_prefix("=")
+    found = rows.with_columns(pieces=composed).with_columns(
         value=pl.when(kind.is_in(CODED)).then(coded)
         .when((kind == "SN") & (number != "")).then(number)
         .otherwise(given)
     )  # fmt: skip
-    return _split(unescaped(found.collect(), ("value", "subid", "placed")))
+    return _split(unescaped(found.drop("pieces"), ("value", "subid", "placed")))
 
 
 def _split(rows: pl.DataFrame) -> pl.DataFrame:
     """A number with a remark behind it as number and ``remark``."""
-    value = pl.col("value").str.strip_chars()
-    text = pl.when(pl.col("value_type").is_in(TEXTS)).then(value)
-    found = text.str.extract_groups("(?s)" + WITH_REMARK).struct
-    rest = found.field("2")
-    is_remark = rest.str.contains(REMARK) | words.is_haemolysed(rest)
-    split = rows.lazy().with_columns(
-        value=pl.when(is_remark).then(found.field("1")).otherwise(value),
-        remark=pl.when(is_remark).then(rest.str.strip_chars()),
+    stripped = rows.with_columns(pl.col("value").str.strip_chars())
+    text = pl.when(pl.col("value_type").is_in(TEXTS)).then("value")
+    groups = stripped.select(text.str.extract_groups("(?s)" + WITH_REMARK)).to_series().struct
+    number, rest = groups.field("1").alias("number"), groups.field("2").alias("remark")
+    if rest.null_count() == rows.height:
+        return stripped.with_columns(remark=rest)
+    remark = pl.col("remark")
+    is_remark = remark.str.contains(REMARK) | words.is_haemolysed(remark)
+    return stripped.with_columns(number, rest).with_columns(
+        value=pl.when(is_remark).then("number").otherwise("value"),
+        remark=pl.when(is_remark).then(remark.str.strip_chars()),
     )
-    return split.collect()
 
 
 def _landed(rows: pl.DataFrame, options: Options) -> pl.DataFrame:
     """Adds the landing columns of OBX that do not depend on other OBX, and ``is_apart``."""
-    stated = ("own_fasting", "order_fasting", "person_fasting")
-    for columns, made in (
-        (("coded",), _code(options.codes)),
-        (("units",), [_unit().alias("source_unit")]),
-        (("producer", "method", "performer", "facility"), _maker()),
-        (stated, [stated_of(*stated).alias("source_fasting")]),
-    ):
-        rows = per_value(rows, columns, made)
+    named = partial(coded, mapped=options.codes)
+    rows = per_value(rows, ("coded",), ("source_code", "code_system"), named)
+    rows = per_value(rows, ("units",), ("source_unit",), united)
+    rows = per_value(rows, ("producer", "performer", "facility"), ("lab",), laboratory)
+    rows = per_value(rows, ("method",), ("assay",), assay)
+    rows = with_stated(rows, ("own_fasting", "order_fasting", "person_fasting"), "source_fasting")
     rows = timed(rows.with_columns(analysed="observed"), ["analysed"], "offset")
     first, second = ("drawn", "analysed") if options.draws_first else ("analysed", "drawn")
     said = ("remark", "note", "condition", "order_note", "clinical", "person_note")
@@ -384,55 +403,8 @@ def _landed(rows: pl.DataFrame, options: Options) -> pl.DataFrame:
     )
 
 
-def _maker() -> list[pl.Expr]:
-    producer = _name(pl.col("producer"))
-    lab = pl.coalesce(producer, piece(pl.col("performer"), 0), "facility")
-    return [lab.alias("lab"), _name(pl.col("method")).alias("assay")]
-
-
-def _name(coded: pl.Expr) -> pl.Expr:
-    return pl.coalesce(piece(coded, 1), piece(coded, 0))
-
-
-def _unit() -> pl.Expr:
-    units = pl.col("units")
-    is_ucum_second = (piece(units, 5) == "UCUM") & (piece(units, 2) != "UCUM")
-    second = pl.when(is_ucum_second).then(piece(units, 3))
-    return piece(pl.coalesce(second, piece(units, 0), piece(units, 1)), 0, "sub")
-
-
-def _code(mapped: Sequence[str]) -> list[pl.Expr]:
-    """``source_code`` and ``code_system``: LOINC where OBX-3 has it, else a code that the source
-    maps, else the first; the text where there is no code."""
-    coded = pl.col("coded")
-    first, text, system = (piece(coded, i) for i in range(3))
-    other, other_text, other_system = (piece(coded, i) for i in range(3, 6))
-    is_loinc, is_other_loinc = (
-        s.str.to_uppercase().is_in(["LN", "LOINC", "LNC"]).fill_null(value=False)
-        for s in (system, other_system)
-    )
-    wanted = is_other_loinc | (other.is_in(mapped) & ~first.is_in(mapped).fill_null(value=False))
-    takes_other = (
-        ~is_loinc & other.is_not_null() & (wanted.fill_null(value=False) | first.is_null())
-    )
-    code = pl.when(takes_other).then(other).otherwise(first)
-    named = pl.when(takes_other).then(other_system).otherwise(system).str.to_uppercase()
-    is_shaped = named.is_null() & code.str.contains(LOINC_SHAPE)
-    by_name = (
-        pl.when(named.is_in(["LN", "LOINC", "LNC"]) | is_shaped).then(pl.lit("loinc"))
-        .when(named.is_in(["SCT", "SNM", "SNOMED"])).then(pl.lit("snomed"))
-        .otherwise(pl.lit("local"))
-    )  # fmt: skip
-    return [
-        pl.coalesce(code, text, other_text).alias("source_code"),
-        pl.when(pl.coalesce(code, text, other_text).is_not_null())
-        .then(by_name)
-        .alias("code_system"),
-    ]
-
-
 def _identified(rows: pl.DataFrame, options: Options) -> pl.DataFrame:
-    """Adds ``result_id`` and ``table``; a withdrawal keeps the plain identity of what it takes
+    """Adds ``result_id``; a withdrawal keeps the plain identity of what it takes
     back, so it does not count among results that share it."""
     key = pl.concat_str(
         "number", pl.lit("/") + pl.col("source_code").fill_null(""),
@@ -445,13 +417,13 @@ def _identified(rows: pl.DataFrame, options: Options) -> pl.DataFrame:
     stands = pl.col("reason").is_null() & ~pl.col("source_status").is_in(["D", "W"]).fill_null(
         value=False
     )
-    rows = rows.with_columns(
-        result_id=key,
-        table=pl.when(pl.col("reason").is_null()).then(pl.lit("observation")),
-        stands=stands,
-    )
-    timed = pl.concat_str("result_id", pl.col("source_observed_at").fill_null("-"), separator="@")
-    return unescaped(_told_apart(_told_apart(rows, timed), _numbered()), TEXT_COLUMNS)
+    rows = rows.with_columns(result_id=key, stands=stands)
+    if rows.filter("stands").select("msg", "result_id").is_duplicated().any():
+        dated = pl.concat_str(
+            "result_id", pl.col("source_observed_at").fill_null("-"), separator="@"
+        )
+        rows = _told_apart(_told_apart(rows, dated), _numbered())
+    return unescaped(rows, TEXT_COLUMNS)
 
 
 TEXT_COLUMNS = ("source_code", "source_unit", "lab", "assay")
@@ -468,6 +440,4 @@ def _told_apart(rows: pl.DataFrame, longer: pl.Expr) -> pl.DataFrame:
         pl.col("stands") & pl.col("result_id").is_not_null()
         & (pl.col("stands").sum().over("msg", "result_id") > 1)
     )  # fmt: skip
-    if not rows.filter("stands").select("msg", "result_id").is_duplicated().any():
-        return rows
     return rows.with_columns(result_id=pl.when(shared).then(longer).otherwise("result_id"))

@@ -16,31 +16,19 @@ Notes are free text and are left out of what the quarantine shows.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-import orjson
-import polars as pl
-
-from transforms.json_entries import BrokenError, Json, any_json, text_of
-from transforms.landing import LANDING, REJECTS, Opened, Reading, UnreadableError, shaped
-from transforms.readers.dexcom import patient
+from transforms.gathered import Row, UnfitError, reading_of, records_of, unused
+from transforms.json_records import BrokenError, Json, Number, Run, Shape, decoded, text_of
+from transforms.landing import Opened, Reading, UnreadableError
+from transforms.owners import known_owner
 from transforms.text import text
 
-Row = dict[str, object]
 Record = Callable[[Json, Json], list[Row]]
 
-SAMPLE, OBSERVATION = "sample", "observation"
-COLUMNS = tuple(dict.fromkeys((*LANDING[SAMPLE], *LANDING[OBSERVATION])))
-ROWS = pl.Schema(
-    {
-        "line": pl.Int64,
-        "part": pl.Int32,
-        "table": pl.String,
-        "reason": pl.String,
-        **dict.fromkeys(COLUMNS, pl.String),
-    }
-)
 MAX_BYTES = 100_000_000
 UNITS: Mapping[str, Mapping[str, str]] = {
     "BPUnit": {"0": "mm[Hg]", "1": "kPa"},
@@ -51,7 +39,6 @@ UNITS: Mapping[str, Mapping[str, str]] = {
 GLUCOSE = {"mg/dL": "41653-7", "mmol/L": "14743-9"}
 SYSTOLIC, DIASTOLIC = "8480-6", "8462-4"
 WEIGHT, BMI, BODY_FAT = "29463-7", "39156-5", "41982-0"
-_WORD = r"[A-Za-z][A-Za-z0-9_-]{0,39}"
 
 
 def read(opened: Opened) -> Reading:
@@ -61,80 +48,35 @@ def read(opened: Opened) -> Reading:
         UnreadableError: not such a reply, too large to be parsed whole, or nobody knows whose it
             is.
     """
-    reply = _reply(opened)
-    if opened.source.options.get("sport_times") == "local":
-        reply["sport_times"] = "local"
-    patient_id = patient(opened, pl.LazyFrame(), ())
-    records = [
-        (key, item)
-        for key, value in reply.items()
-        if key.endswith("DataList") and isinstance(value, list)
-        for item in value
-    ]
-    lines = opened.scratch / "rows.txt"
-    lines.write_bytes(b"".join(_shown(item) + b"\n" for _, item in records))
-    found = [
-        {**row, "line": line, "part": part}
-        for line, (key, item) in enumerate(records, start=1)
-        for part, row in enumerate(_rows(key, item, reply))
-    ]
-    rows = pl.from_dicts(found, schema=ROWS) if found else ROWS.to_frame()
-    return Reading(
-        tables={table: _landed(rows, table, patient_id) for table in (SAMPLE, OBSERVATION)},
-        rejects=_rejects(rows),
-        rows_in=lines.read_bytes().count(b"\n"),
-        notes=_notes(reply),
-        lines=lines,
-    )
+    reply, patient_id = _reply(opened), known_owner(opened)
+    records = records_of(opened, SHAPE)
+    reading = reading_of(opened, records, partial(_rows, patient_id, reply))
+    is_page = bool(reply.get("NextPageUrl"))
+    return replace(reading, notes=("further pages of this reply exist",)) if is_page else reading
 
 
 def _reply(opened: Opened) -> Json:
+    """The reply as a whole: units and options stand beside its lists."""
     if opened.path.stat().st_size > MAX_BYTES:
         raise UnreadableError("too_large", "a reply is parsed whole")
-    clean = text(opened).path.read_text(encoding="utf-8").removeprefix("\ufeff")
     try:
-        reply = any_json(clean)
+        reply = decoded(text(opened).path.read_text(encoding="utf-8"), MAX_BYTES)
     except BrokenError as error:
-        raise UnreadableError(error.reason) from None
-    if not isinstance(reply, dict) or not any(
-        key in LISTS and isinstance(value, list) for key, value in reply.items()
-    ):
+        raise UnreadableError(error.code) from None
+    if not isinstance(reply, dict) or not any(isinstance(reply.get(key), list) for key in LISTS):
         raise UnreadableError("format_unknown", "no list of an iHealth reply")
-    return reply
+    return reply | dict(opened.source.options)
 
 
-def _shown(item: object) -> bytes:
-    kept = {k: v for k, v in item.items() if k != "Note"} if isinstance(item, dict) else None
-    try:
-        return orjson.dumps(kept)
-    except TypeError:  # nested deeper than may be written back, or an integer beyond 64 bits
-        return b"null"
-
-
-def _notes(reply: Json) -> tuple[str, ...]:
-    """Whether the reply is one page of several."""
-    following = reply.get("NextPageUrl")
-    return ("further pages of this reply exist",) if following else ()
-
-
-def _rows(key: str, item: object, reply: Json) -> list[Row]:
-    if key not in LISTS:
-        shown = key if re.fullmatch(_WORD, key) else "other"
-        return [{"reason": f"record_not_used:{shown}"}]
-    if not isinstance(item, dict):
-        return [{"reason": "json_broken"}]
-    return LISTS[key](item, reply) or [{"reason": "row_empty"}]
-
-
-def _landed(rows: pl.DataFrame, table: str, patient_id: str) -> pl.LazyFrame:
-    kept = rows.lazy().filter(pl.col("table") == table)
-    named = kept.with_columns(patient_id=pl.lit(patient_id))
-    return shaped(table, named.select("line", "part", *LANDING[table]))
-
-
-def _rejects(rows: pl.DataFrame) -> pl.LazyFrame:
-    refused = rows.lazy().filter(pl.col("reason").is_not_null())
-    return refused.select("line", "reason", source_row=pl.lit(None, pl.String)).select(*REJECTS)
+def _rows(patient_id: str, reply: Json, record: Json, run: Run) -> Iterator[Row]:
+    rows = LISTS.get(run.place[-1])
+    if rows is None:
+        raise unused(run.place[-1])
+    found = rows(record, reply)
+    if not found:
+        raise UnfitError("row_empty")
+    for table, cells in found:
+        yield table, {"patient_id": patient_id, **cells}
 
 
 # ---------------------------------------------------------------- one record of each list
@@ -162,7 +104,7 @@ def _glucose(item: Json, reply: Json) -> list[Row]:
     unit, value = _unit(reply, "BGUnit"), _measured(text_of(item.get("BG")))
     at, meal = _wall(item.get("MDate"), item.get("TimeZone")), text_of(item.get("DinnerSituation"))
     code = GLUCOSE.get(unit or "", GLUCOSE["mg/dL"])
-    return [{**_observation(item, code, at, value, unit), "comment": meal}] if value else []
+    return [_observation(item, code, at, value, unit, comment=meal)] if value else []
 
 
 def _oxygen(item: Json, _: Json) -> list[Row]:
@@ -176,8 +118,8 @@ def _sleep(item: Json, _: Json) -> list[Row]:
     efficiency), and the time in bed."""
     start, end = (_wall(item.get(f"{side}Time"), item.get("TimeZone")) for side in ("Start", "End"))
     minutes = _measured(text_of(item.get("HoursSlept")))
-    in_bed = _sample(item, "in_bed_duration", start, None, None) | {"source_ended_at": end}
-    asleep = _sample(item, "sleep_duration", start, minutes, "min") | {"source_ended_at": end}
+    in_bed = _sample(item, "in_bed_duration", start, None, None, source_ended_at=end)
+    asleep = _sample(item, "sleep_duration", start, minutes, "min", source_ended_at=end)
     return [in_bed, asleep] if minutes else [in_bed]
 
 
@@ -186,8 +128,9 @@ def _sport(item: Json, reply: Json) -> list[Row]:
     start, end = (
         as_text(item.get(f"Sport{side}Time"), item.get("TimeZone")) for side in ("Start", "End")
     )
-    named: Row = {"source_ended_at": end, "source_code": text_of(item.get("SportName"))}
-    return [_sample(item, "workout_duration", start, None, None) | named] if end else []
+    name = text_of(item.get("SportName"))
+    told = {"source_ended_at": end, "source_code": name}
+    return [_sample(item, "workout_duration", start, None, None, **told)] if end else []
 
 
 def _weight(item: Json, reply: Json) -> list[Row]:
@@ -210,6 +153,7 @@ LISTS: Mapping[str, Record] = {
     "SPORTDataList": _sport,
     "WeightDataList": _weight,
 }
+SHAPE = Shape(lists=frozenset(LISTS), every_list=True, unsaid=frozenset({"Note"}))
 
 
 def _pulse(item: Json, at: str | None) -> list[Row]:
@@ -217,16 +161,20 @@ def _pulse(item: Json, at: str | None) -> list[Row]:
     return [_sample(item, "heart_rate", at, value, "/min")] if value else []
 
 
-def _sample(item: Json, kind: str, at: str | None, value: str | None, unit: str | None) -> Row:
+def _sample(
+    item: Json, kind: str, at: str | None, value: str | None, unit: str | None, **more: str | None
+) -> Row:
     method = "manual" if item.get("DataSource") == "Manual" else None
     told = {"source_observed_at": at, "source_value": value, "source_unit": unit}
-    return {"table": SAMPLE, "kind": kind, "device": "iHealth", "method": method, **told}
+    return "sample", {"kind": kind, "device": "iHealth", "method": method, **told, **more}
 
 
-def _observation(item: Json, code: str, at: str | None, value: str | None, unit: str | None) -> Row:
+def _observation(
+    item: Json, code: str, at: str | None, value: str | None, unit: str | None, **more: str | None
+) -> Row:
     told = {"source_observed_at": at, "source_value": value, "source_unit": unit}
     coded = {"code_system": "loinc", "source_code": code, "result_id": text_of(item.get("DataID"))}
-    return {"table": OBSERVATION, **coded, **told}
+    return "observation", {**coded, **told, **more}
 
 
 def _measured(value: str | None) -> str | None:
@@ -256,9 +204,9 @@ def _instant(seconds: object, offset: object) -> str | None:
 
 
 def _at(seconds: object) -> datetime | None:
-    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds < 1 << 33:
+    if not isinstance(seconds, Number) or not re.fullmatch(r"\d{1,10}", seconds):
         return None
-    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+    return datetime.fromtimestamp(int(seconds), UTC).replace(tzinfo=None) if int(seconds) else None
 
 
 def _zone(offset: object) -> tuple[timedelta, str] | None:

@@ -18,12 +18,12 @@ import polars as pl
 from transforms.delimited import delimited
 from transforms.instants import local, offset_minutes
 from transforms.landing import Opened, Reading, UnreadableError, shaped
+from transforms.owners import known_owner
 from transforms.readers.dexcom import (
     Header,
     Roles,
     decimal_comma,
     found_header,
-    patient,
     stated_unit,
     with_roles,
 )
@@ -58,7 +58,7 @@ def read(opened: Opened) -> Reading:
     rows = split.filter(~is_cut)
     is_reading = pl.col("glucose").is_not_null()
     is_comma = rows.select(decimal_comma(pl.col("glucose"))).collect(engine="streaming").item()
-    patient_id = patient(opened, rows, ())
+    patient_id = known_owner(opened, rows, ())
     samples = _samples(rows.filter(is_reading), header.unit("glucose"), patient_id)
     return Reading(
         tables={"sample": samples},

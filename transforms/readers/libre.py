@@ -19,12 +19,12 @@ import polars as pl
 
 from transforms.delimited import delimited
 from transforms.landing import ISO, Opened, Reading, UnreadableError, shaped
+from transforms.owners import known_owner
 from transforms.readers.dexcom import (
     Header,
     Roles,
     decimal_comma,
     found_header,
-    patient,
     stated_unit,
     with_roles,
 )
@@ -59,8 +59,9 @@ and month exchanged they would lie a month apart."""
 CONTRADICTION = 20
 """One damaged date in so many is tolerated; more, and the file has no one order."""
 _DATE = (
-    r"(?i)^(?P<first>\d{1,4})(?P<mark>[-/.])(?P<second>\d{1,2})[-/.](?P<third>\d{2,4})"
-    r" +(?P<hour>\d{1,2}):(?P<minute>\d{2})(?P<seconds>:\d{2})?(?:\s?(?P<half>[ap])m)?$"
+    r"(?i)^(?P<first>[0-9]{1,4})(?P<mark>[-/.])(?P<second>[0-9]{1,2})[-/.](?P<third>[0-9]{2,4})"
+    r" +(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?P<seconds>:[0-9]{2})?"
+    r"(?:\s?(?P<half>[ap])m)?$"
 )
 _PREAMBLE_DATE = r"\b(\d{1,2})[-/.](\d{1,2})[-/.]\d{2,4}\b"
 _ORDERS = ("dmy", "mdy")
@@ -79,7 +80,7 @@ def read(opened: Opened) -> Reading:
     rows = _judged(table.rows)
     seen = dates_seen(rows)
     formats = time_formats(seen, date_order(opened, seen, clean, header.line))
-    patient_id = patient(opened, rows, (pl.col("serial"),))
+    patient_id = known_owner(opened, rows, (pl.col("serial"),))
     return Reading(
         tables={"sample": _samples(rows, _unit(header), patient_id)},
         rejects=pl.concat([table.rejects, _set_aside(rows)]),

@@ -1,9 +1,9 @@
 """nightscout: the entries of a Nightscout site, as JSON, NDJSON or CSV, and OpenAPS's glucose.json.
 
-``sgv`` is a sensor's value and always mg/dL, whatever unit the site displays; below 39 it is an
-error code of the sensor and never a value (so says Nightscout's own display). ``mbg`` is a meter's
-reading. Calibrations, treatments, device states and profiles are set aside by kind, with their
-time and kind alone: their notes and names are not kept.
+``sgv`` is a sensor's value and always mg/dL, whatever unit the site displays; 0 to 12 are error
+codes of the sensor and never values, 13 to 38 are lows, which the site shows as "LOW". ``mbg`` is a
+meter's reading. Calibrations, treatments, device states and profiles are set aside by kind, with
+their time and kind alone: their notes and names are not kept.
 
 ``date``, in milliseconds since 1970, is the instant and outranks ``dateString``. Local time is
 told by ``utcOffset`` (minutes) and, where that is 0 or missing, by the offset in ``dateString``:
@@ -16,7 +16,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,12 +24,13 @@ from typing import Final
 
 import polars as pl
 
-from transforms.delimited import MAX_LINE, delimited, header_names
+from transforms.delimited import delimited, header_names
 from transforms.instants import offset_minutes
-from transforms.json_documents import Document, Entry, documents, is_json, is_lines, lines
+from transforms.json_records import BrokenError, Json, Records, Shape, decoded
 from transforms.landing import Opened, Reading, UnreadableError, no_rejects, shaped
-from transforms.readers.dexcom import patient, with_roles
-from transforms.text import Text, text
+from transforms.owners import known_owner
+from transforms.readers.dexcom import with_roles
+from transforms.text import BLOCK, Text, text
 
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("_id", "identifier"),
@@ -43,6 +44,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "valid": ("isValid",),
 }
 """Column -> the keys of a document that may hold it, the first that does counts."""
+KEYS = tuple(key for keys in FIELDS.values() for key in keys)
 ROWS = pl.Schema({"line": pl.Int64, "kind": pl.String, **dict.fromkeys(FIELDS, pl.String)})
 READ = ("sgv", "mbg")
 TYPES = ("sgv", "mbg", "cal", "food", "activity")
@@ -57,21 +59,21 @@ TELLING = {
     **dict.fromkeys(("openaps", "loop", "pump", "uploader", "uploaderBattery"), "devicestatus"),
 }
 """A key that tells the kind of a document without a known ``type``."""
-COLLECTIONS = ("result", "entries", "treatments", "devicestatus", "profile")
-"""Keys under which an answer or a backup holds its documents."""
+SHAPE = Shape(frozenset({"result", "entries", "treatments", "devicestatus", "profile"}))
+"""An answer or a backup holds its documents under these keys."""
 API_COLUMNS = ("stamp", "date", "sgv", "direction", "device")
 """The columns of the site's CSV, which has no header."""
 
-LOWEST_VALUE, HIGHEST_ERROR = 39, 12
+HIGHEST_ERROR = 12
+"""A sensor's codes end here; what lies between them and 39, where it shows "LOW", is a low."""
 METER_CODE = "41653-7"
 """LOINC: glucose in capillary blood by glucometer, mass."""
 SOONEST_MS, LATEST_MS = 100_000_000_000, 4_102_444_800_000
 """1973 and 2100: a ``date`` outside is none in milliseconds."""
 MOST_OFFSET = 14 * 60
-AT_ONCE = 20_000
+AT_ONCE = 5_000
 MOST_FIELD = 1000
 WITHHELD = "not kept, it may hold a name"
-_LINE_END = re.compile(r"\s*[\r\n]\s*")
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Entries:
     rows: pl.LazyFrame
     rejects: pl.LazyFrame
     rows_in: int
-    lines: Path
+    lines: Path | None
 
 
 def read(opened: Opened) -> Reading:
@@ -92,9 +94,9 @@ def read(opened: Opened) -> Reading:
             knows whose it is.
     """
     clean = text(opened)
-    entries = _json(clean, opened.scratch) if is_json(clean) else _table(clean)
+    entries = _json(clean, opened.scratch) if _is_json(clean) else _table(clean)
     rows = entries.rows.with_columns(time=_time()).with_columns(verdict=_verdict())
-    patient_id = patient(opened, rows, (pl.col("device"),))
+    patient_id = known_owner(opened, rows, (pl.col("device"),))
     return Reading(
         tables={"sample": _samples(rows, patient_id), "observation": _meter(rows, patient_id)},
         rejects=pl.concat([entries.rejects, _set_aside(rows)]),
@@ -107,79 +109,82 @@ def read(opened: Opened) -> Reading:
 
 
 def _json(clean: Text, scratch: Path) -> Entries:
-    """An array, a stream of lines, or one object that is or holds documents."""
-    if is_lines(clean):
-        entries = _kept(lines(clean.path), scratch, None, clean.path)
-    else:
-        entries = _kept(documents(clean.path, COLLECTIONS), scratch, scratch / "entries.ndjson")
-    is_known = entries.rows.select((pl.col("kind") != "other").any()).collect().item()
-    if entries.rows_in and not is_known:
-        raise UnreadableError("format_unknown", "nothing in it is a document of Nightscout")
-    return entries
-
-
-def _kept(
-    entries: Iterator[Entry], scratch: Path, copy: Path | None, original: Path | None = None
-) -> Entries:
-    """Entries as frames in ``scratch``, a batch at a time; their text as lines of ``copy``."""
+    """An array, a stream of lines, or one object that is or holds documents, a batch at a time."""
+    records = Records(scratch / "records.ndjson", SHAPE)
+    records.keep(clean, "")
+    copy, numbered = scratch / "entries.ndjson", records.lines()
     paths: list[Path] = []
-    rejects, rows_in = [no_rejects()], 0
-    while batch := list(islice(entries, AT_ONCE)):
-        rows_in += len(batch)
-        rows = _rows(batch)
+    rejects = [no_rejects()]
+    while batch := [written for _, _, written in islice(numbered, AT_ONCE)]:
+        rows = _rows(batch, AT_ONCE * len(paths) + 1)
         bad = _unfit(rows)
         paths.append(scratch / f"entries-{len(paths):06d}.arrow")
-        rows.join(bad, on="line", how="anti").write_ipc(paths[-1])
+        rows.select(*ROWS).join(bad, on="line", how="anti").write_ipc(paths[-1])
         rejects.append(bad.lazy())
-        if copy:
-            _copy_lines(batch, rows["kind"].to_list(), copy)
+        _copy_lines(batch, rows["kind"].to_list(), copy)
     frame = pl.scan_ipc(paths) if paths else ROWS.to_frame().lazy()
-    return Entries(frame, pl.concat(rejects), rows_in, original or copy or scratch)
+    is_known = frame.select((pl.col("kind") != "other").any()).collect().item()
+    if paths and not is_known:
+        raise UnreadableError(*_why_unknown(pl.concat(rejects)))
+    return Entries(frame, pl.concat(rejects), records.count(), copy if paths else None)
 
 
-def _copy_lines(entries: Sequence[Entry], kinds: Sequence[str | None], copy: Path) -> None:
-    """A line for each entry: its text, which has no line end inside a string. Other kinds than
-    those that are read may hold names; their lines stay empty."""
-    with copy.open("a", encoding="utf-8", errors="backslashreplace") as stream:
-        for entry, kind in zip(entries, kinds, strict=True):
-            written = entry.text if kind in READ else ""
-            stream.write(_LINE_END.sub(" ", written) if "\n" in written else written)
-            stream.write("\n")
+def _why_unknown(rejects: pl.LazyFrame) -> tuple[str, str]:
+    if rejects.collect()["reason"].to_list() == ["json_broken"]:
+        return "json_broken", "not one whole JSON document"
+    return "format_unknown", "nothing in it is a document of Nightscout"
 
 
-def _rows(entries: Sequence[Entry]) -> pl.DataFrame:
-    """Rows of :data:`ROWS`, one for each entry; no kind where it is no JSON object."""
-    documents = [entry.document or {} for entry in entries]
-    columns = {name: _column(documents, keys) for name, keys in FIELDS.items()}
-    kinds = [None if entry.document is None else _kind(entry.document) for entry in entries]
-    return pl.DataFrame(
-        {"line": [entry.line for entry in entries], "kind": kinds, **columns}, schema=ROWS
+def _copy_lines(written: Sequence[str], kinds: Sequence[str | None], copy: Path) -> None:
+    """A line for each entry. Other kinds than those that are read may hold names; their lines
+    stay empty."""
+    shown = (text if kind in READ else "" for text, kind in zip(written, kinds, strict=True))
+    with copy.open("a", encoding="utf-8") as stream:
+        stream.writelines(f"{text}\n" for text in shown)
+
+
+def _rows(written: Sequence[str], first: int) -> pl.DataFrame:
+    """Rows of :data:`ROWS` with a ``reason``, one for each entry; no kind where there is one."""
+    kinds, reasons, *told = zip(*map(_told, written), strict=True)
+    values = pl.DataFrame({key: _column(found) for key, found in zip(KEYS, told, strict=True)})
+    fields = (pl.coalesce(keys).alias(name) for name, keys in FIELDS.items())
+    return values.select(
+        pl.Series("line", range(first, first + len(written)), pl.Int64),
+        pl.Series("kind", kinds, pl.String),
+        *fields,
+        pl.Series("reason", reasons, pl.String),
     )
 
 
-def _column(documents: Sequence[Document], keys: tuple[str, ...]) -> pl.Series:
-    values = [document.get(keys[0]) for document in documents]
-    for key in keys[1:]:
-        pairs = zip(values, documents, strict=True)
-        values = [document.get(key) if value is None else value for value, document in pairs]
+def _told(written: str) -> tuple[object, ...]:
+    """Kind, why it cannot be read, and the values of :data:`KEYS`. An entry is let go at once:
+    thousands of objects would keep the interpreter busy looking for rubbish among them."""
+    try:
+        entry = decoded(written)
+        reason = None if isinstance(entry, dict) else "json_broken"
+    except BrokenError as error:
+        entry, reason = {}, error.code
+    known = entry if isinstance(entry, dict) else {}
+    return (None if reason else _kind(known), reason, *map(known.get, KEYS))
+
+
+def _column(values: Sequence[object]) -> pl.Series:
     try:
         return pl.Series(values, dtype=pl.String, strict=True)
-    except (TypeError, UnicodeEncodeError, pl.exceptions.PolarsError):
-        return pl.Series(
-            [value if value is None else _text(value) for value in values], dtype=pl.String
-        )
+    except (TypeError, pl.exceptions.PolarsError):
+        return pl.Series([v if v is None else _text(v) for v in values], dtype=pl.String)
 
 
 def _text(value: object) -> str:
     """As in the file; of MongoDB's ``{"$numberLong": "1"}`` its content."""
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        return value
     if isinstance(value, dict) and len(value) == 1 and (key := next(iter(value))).startswith("$"):
         return _text(value[key])
     return json.dumps(value)
 
 
-def _kind(document: Document) -> str:
+def _kind(document: Json) -> str:
     """One of the words of this module, never the document's own."""
     stated = document.get("type")
     if stated in TYPES and "eventType" not in document:
@@ -188,19 +193,18 @@ def _kind(document: Document) -> str:
 
 
 def _unfit(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rejects: what is no JSON object, and entries with a NUL or something endless in a field."""
-    fields = [pl.col(name) for name in FIELDS]
-    is_nul = pl.any_horizontal(field.str.contains("\x00", literal=True) for field in fields)
-    is_long = pl.any_horizontal(field.str.len_bytes() > MOST_FIELD for field in fields)
-    reason = (
-        pl.when(pl.col("kind").is_null()).then(pl.lit("json_broken"))
-        .when(is_nul).then(pl.lit("nul_byte"))
-        .when(is_long).then(pl.lit("line_too_long"))
-    )  # fmt: skip
+    """Rejects: what is no JSON object, and entries with something endless in a field."""
+    is_long = pl.any_horizontal(pl.col(name).str.len_bytes() > MOST_FIELD for name in FIELDS)
+    reason = pl.coalesce("reason", pl.when(is_long).then(pl.lit("line_too_long")))
     return rows.select("line", reason=reason, source_row=pl.lit(WITHHELD)).drop_nulls("reason")
 
 
 # ---------------------------------------------------------------- CSV
+
+
+def _is_json(clean: Text) -> bool:
+    with clean.path.open("rb") as stream:
+        return stream.read(BLOCK).lstrip()[:1] in (b"[", b"{")
 
 
 def _table(clean: Text) -> Entries:
@@ -225,12 +229,19 @@ def _layout(clean: Text) -> tuple[str, int, tuple[str, ...]]:
     top = clean.lines().filter(pl.col("text") != "").head(1).collect()
     line, written = top.row(0)
     for separator in ("\t", ",", ";"):
-        cells = next(csv.reader([written[:MAX_LINE].replace("\x00", "")], delimiter=separator))
+        cells = _cells(written, separator)
         if len(cells) == len(API_COLUMNS) and re.fullmatch(r"\d{12,14}", cells[1]):
             return separator, 0, API_COLUMNS
         if "sgv" in cells and {"date", "dateString"} & set(cells):
             return separator, line, _named(header_names(clean, separator, line))
     raise UnreadableError("format_unknown", "neither JSON nor the columns of Nightscout's CSV")
+
+
+def _cells(written: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([written.replace("\x00", "")], delimiter=separator))
+    except csv.Error:
+        return []
 
 
 def _named(cells: Sequence[str]) -> tuple[str, ...]:
@@ -283,14 +294,12 @@ def _zone(minutes: pl.Expr) -> pl.Expr:
 def _verdict() -> pl.Expr:
     """Null for what is read, else why the entry is set aside."""
     kind = pl.col("kind")
-    is_value = (kind != "sgv") | _is_molar() | (_sgv() >= LOWEST_VALUE)
+    is_error = (kind == "sgv") & ~_is_molar() & _sgv().is_between(0, HIGHEST_ERROR)
     is_deleted = pl.col("valid").str.to_lowercase() == "false"
     aside = (
         pl.when(is_deleted).then(pl.lit("deleted"))
         .when(~kind.is_in(READ)).then(kind)
-        .when(is_value.fill_null(value=True)).then(None)
-        .when(_sgv() <= HIGHEST_ERROR).then(pl.lit("error_code"))
-        .otherwise(pl.lit("below_39"))
+        .when(is_error).then(pl.lit("error_code"))
     )  # fmt: skip
     return pl.concat_str(pl.lit("record_not_used:"), aside)
 

@@ -18,7 +18,8 @@ import polars as pl
 
 from transforms.delimited import delimited
 from transforms.landing import ISO, Opened, Reading, UnreadableError, shaped
-from transforms.readers.dexcom import Header, Roles, found_header, patient, stated_unit, with_roles
+from transforms.owners import known_owner
+from transforms.readers.dexcom import Header, Roles, found_header, stated_unit, with_roles
 from transforms.readers.libre import date_order, dates_seen, time_formats
 from transforms.text import Text, text
 
@@ -60,7 +61,7 @@ def read(opened: Opened) -> Reading:
     order = date_order(opened, seen, clean, header.line)
     decimal = "," if seen["comma"] else "."
     unit = _unit(opened, header, rows, decimal)
-    patient_id = patient(opened, rows, ())
+    patient_id = known_owner(opened, rows, ())
     return Reading(
         tables={"sample": _samples(rows, unit, patient_id)},
         rejects=pl.concat([_wordless(table.rejects), _set_aside(rows)]),

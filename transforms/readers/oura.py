@@ -16,34 +16,26 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import PurePath
 
-from transforms.gathered import (
-    JSON,
-    Row,
-    broken,
-    known_owner,
-    reading_of,
-    records_of,
-    unused,
-)
+from transforms.gathered import JSON, Row, broken, reading_of, records_of, unused
 from transforms.json_records import (
-    NOTHING,
+    MAX_RECORD,
     QUOTED,
     BrokenError,
     Json,
     Number,
-    Piece,
     Records,
     Run,
     Shape,
     decoded,
 )
-from transforms.landing import Opened, Reading
+from transforms.landing import Opened, Reading, UnreadableError
+from transforms.owners import known_owner
 from transforms.text import Text
 
 KINDS: Mapping[str, str] = {
@@ -92,6 +84,9 @@ NIGHTLY: Sequence[tuple[tuple[str, str], str, str, str | None]] = (
     (("average_breath", "breath_average"), "respiratory_rate", "breaths/min", "average"),
 )
 """Field (version 2, version 1), kind, unit and method of what is told of a whole bedtime."""
+AT_ONCE = 10_000
+"""Rows of a CSV file that are kept at a time."""
+LINE_ENDS = re.compile(r"[\r\n]+")
 _DIGITS = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _ZERO = re.compile(r"0+(?:\.0*)?")
 
@@ -107,7 +102,7 @@ def read(opened: Opened) -> Reading:
             whose it is.
     """
     patient_id = known_owner(opened)
-    records = records_of(opened, SHAPE, ENDINGS, _table)
+    records = records_of(opened, SHAPE, ENDINGS, _keep)
     interpret = partial(_rows, patient_id, _rings(records))
     return reading_of(opened, records, interpret, endings=ENDINGS)
 
@@ -303,37 +298,45 @@ def _device(rings: Rings, cells: Cells) -> str:
 # ---------------------------------------------------------------- CSV
 
 
-def _table(clean: Text, name: str) -> Iterator[Piece] | None:
-    """An export's CSV file as records of the same fields; None for JSON."""
+def _keep(records: Records, clean: Text, name: str) -> None:
+    """The records of JSON, or of an export's CSV file as JSON of the same fields."""
     with clean.path.open(encoding="utf-8", newline="") as stream:
-        header = stream.readline()
-    if header.lstrip()[:1] in {"{", "["} or not name.casefold().endswith(".csv"):
-        return None
-    return _table_pieces(clean, PurePath(name).stem, ";" if ";" in header else ",")
+        header = stream.readline(MAX_RECORD)
+        stream.seek(0)
+        if header.lstrip()[:1] in {"{", "["} or not name.casefold().endswith(".csv"):
+            records.keep(clean, name)
+            return
+        stem = PurePath(name).stem
+        written = _written(stream, stem, ";" if ";" in header else ",")
+        while some := "".join(islice(written, AT_ONCE)):
+            records.append(some.encode(), (name, stem))
 
 
-def _table_pieces(clean: Text, stem: str, separator: str) -> Iterator[Piece]:
-    with clean.path.open(encoding="utf-8", newline="") as stream:
-        rows = csv.reader(stream, delimiter=separator, strict=True)
+def _written(stream: Iterable[str], stem: str, separator: str) -> Iterator[str]:
+    rows = csv.reader(stream, delimiter=separator, strict=True)
+    try:
         names: list[str] = next(rows, [])
-        while True:
-            try:
-                cells = next(rows)
-            except StopIteration:
-                return
-            except csv.Error:
-                yield Piece((stem,), "", NOTHING, is_broken=True)
-                continue
-            if cells:
-                yield _table_piece(stem, names, cells)
+    except csv.Error:
+        raise UnreadableError("header_missing") from None
+    while True:
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield "no row\n"
+            continue
+        if cells:
+            yield LINE_ENDS.sub(" ", _record(stem, names, cells)) + "\n"
 
 
-def _table_piece(stem: str, names: Sequence[str], cells: Sequence[str]) -> Piece:
+def _record(stem: str, names: Sequence[str], cells: Sequence[str]) -> str:
+    """A row as an object; one that does not fit as text that is none."""
     if len(cells) != len(names):
         shown = ";".join(cells)[:QUOTED] if _plain(stem) in KINDS else ""
-        return Piece((stem,), shown, NOTHING, is_broken=True)
+        return f"{len(cells)} fields: {shown}"
     filled = (f"{json.dumps(key)}:{_value(cell)}" for key, cell in zip(names, cells, strict=True))
-    return Piece((stem,), "{" + ",".join(filled) + "}", NOTHING)
+    return "{" + ",".join(filled) + "}"
 
 
 def _value(cell: str) -> str:

@@ -21,16 +21,10 @@ from functools import lru_cache, partial
 
 import polars as pl
 
-from transforms.gathered import (
-    Row,
-    broken,
-    known_owner,
-    reading_of,
-    records_of,
-    unused,
-)
+from transforms.gathered import Row, broken, reading_of, records_of, unused
 from transforms.json_records import Json, Number, Run, Shape
 from transforms.landing import Opened, Reading
+from transforms.owners import known_owner
 from transforms.withings_files import holds_tables, tables_read
 
 SHAPE = Shape(

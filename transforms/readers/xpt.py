@@ -271,6 +271,8 @@ def _digits(text: bytes) -> int:
 def _variable(item: bytes, *, is_8: bool) -> Variable:
     long = item[88:120].rstrip(b" \0") if is_8 else b""
     name = (long or item[8:16].rstrip(b" \0")).decode("latin-1")
+    if any(character < " " for character in name):
+        raise UnreadableError("format_unknown", "a variable's name is damaged")
     kind, width = int.from_bytes(item[:2], "big"), int.from_bytes(item[4:6], "big")
     if kind not in (NUMERIC, 2) or not width or (kind == NUMERIC and not 2 <= width <= 8):
         raise UnreadableError("format_unknown", "a variable of no known type and length")
@@ -291,12 +293,12 @@ def _measured(data: mmap.mmap, variables: tuple[Variable, ...], start: int) -> M
     if _second(data, start):
         raise UnreadableError("format_unknown", "several data sets in one file: send each alone")
     count, rest = divmod(len(data) - start, width)
-    is_filled = len(data) % CARD == 0
-    if rest and not (is_filled and rest < CARD and _is_blank(data, len(data) - rest, rest)):
-        return Member(variables, width, start, count, rest)
-    while is_filled and count and _is_fill(data, start + (count - 1) * width, width):
+    is_whole, is_blank = len(data) % CARD == 0, _is_blank(data, len(data) - rest, rest)
+    has_fill = is_whole or any(one.is_number for one in variables)  # no number is all blanks
+    while has_fill and is_blank and count and _is_fill(data, start + (count - 1) * width, width):
         count -= 1
-    return Member(variables, width, start, count, 0)
+    is_fill = is_whole and is_blank and rest < CARD
+    return Member(variables, width, start, count, 0 if is_fill else rest)
 
 
 def _is_blank(data: mmap.mmap, at: int, size: int) -> bool:

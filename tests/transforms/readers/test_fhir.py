@@ -335,7 +335,7 @@ def test_a_patient_is_read_with_the_one_it_was_merged_into(row: Row) -> None:
     }
     found = row("patient", patient)
     assert [found[name] for name in LANDING["patient"]] == [
-        *("p1", "1961-02", "female", None, "p2", "2024-01-01")
+        *("p1", "1961-02", "female", None, "p2", None, "2024-01-01")
     ]
 
 

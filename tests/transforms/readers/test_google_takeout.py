@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms import json_entries
+from transforms import json_records
 from transforms.catalog.reasons import REASONS
 from transforms.conform import Arrival, conform
 from transforms.landing import LANDING, PLACE, REJECTS, Opened, Reading, Source, UnreadableError
@@ -497,13 +497,13 @@ def test_a_bad_entry_harms_no_other(tmp_path: Path) -> None:
         "7", "null", '"x"', "[[[]]]", '{"value":"\\ud800"}', '{"value":"\\u0000"}',
         '{"dateTime":"01/05/24 12:00:00","value":"a\x00"}', "[" * 100_000 + "]" * 100_000,
         '{"dateTime":"' + "9" * 1_100_000 + '","value":"1"}',
+        '{"value":"1","value":"2","dateTime":"01/05/24 12:01:00"}',
     ]  # fmt: skip
     odd = [
         '{"dateTime":null,"value":null}',
         '{"value":{"bpm":[1]},"dateTime":{"a":"b"}}',
         '{"value":1e999,"dateTime":"soon"}',
         '{"value":NaN,"dateTime":"01/05/24 12:00:00"}',
-        '{"value":"1","value":"2","dateTime":"01/05/24 12:01:00"}',
         "{}",
     ]
 
@@ -605,15 +605,15 @@ def test_the_lines_of_an_array_are_its_entries(
 ) -> None:
     written = json.dumps(items, indent=indent).encode()
     out = io.BytesIO()
-    before = json_entries.BLOCK
-    json_entries.BLOCK = block
+    before = json_records.BLOCK
+    json_records.BLOCK = block
     try:
-        count = json_entries.write_entries(io.BytesIO(written[1:]), out)
+        found = json_records.write_entries(written, 1, out)
     finally:
-        json_entries.BLOCK = before
+        json_records.BLOCK = before
 
     lines = out.getvalue().decode().split("\n")[:-1]
-    assert count == len(items)
+    assert (found.lines, found.after, found.is_closed) == (len(items), len(written), True)
     assert [json.loads(line) for line in lines] == items
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from transforms.conform import Arrival, conform
-from transforms.hl7 import MAX_MESSAGE
+from transforms.hl7 import MAX_MESSAGE, per_value
 from transforms.landing import LANDING, PLACE, REJECTS, Opened, Reading, Source, UnreadableError
 from transforms.readers.hl7v2 import read
 from transforms.synthetic.emit_hl7v2 import Report, Result, emitted
@@ -465,6 +466,7 @@ TIMES = [
     ("202602280800+1400", "2026-02-27T18:00:00", date(2026, 2, 28), "time"),
     ("20260228080000^D", "2026-02-28T00:00:00", date(2026, 2, 28), "day"),
     ("20260228+0100", "2026-02-28T00:00:00", date(2026, 2, 28), "day"),
+    ("2009072212301107", "2009-07-22T10:30:11.070000", date(2009, 7, 22), "time"),
     ("20161231235960+0000", "2017-01-01T00:00:00", date(2017, 1, 1), "time"),
     ("19000101000000", "1899-12-31T23:00:00", date(1900, 1, 1), "time"),
     ("20250230", None, None, None),
@@ -635,8 +637,9 @@ MRG = "MRG|4700^^^HOSP^MR"
 @pytest.mark.parametrize("event", ["A18", "A34", "A40"])
 def test_a_merge_names_the_survivor(reading: Open, event: str) -> None:
     found = reading(adt(event, PID, MRG))
-    rows = [(row["patient_id"], row["merged_into"]) for row in landed(found, "patient")]
-    assert rows == [("4711", None), ("4700", "4711")]
+    told = ("patient_id", "merged_into", "source_status")
+    rows = [tuple(row[name] for name in told) for row in landed(found, "patient")]
+    assert rows == [("4711", None, None), ("4700", "4711", "merge")]
     assert (rejected(found), found.rows_in) == ([], 1)
 
 
@@ -687,6 +690,45 @@ def test_the_specimens_condition_reaches_its_results(reading: Open) -> None:
     oul = MSH.replace("ORU^R01^ORU_R01", "OUL^R22")
     rows = landed(reading(message(oul, PID, spm, OBR, INSULIN, "SPM|2", OBR, GLUCOSE)))
     assert [row["comment"] for row in rows] == ["hemolyzed", None]
+    lipaemic = spm.replace("HEM", "LIP")
+    assert landed(reading(message(*ORU[:4], lipaemic)))[0]["comment"] == "lipaemic"
+
+
+def mixed_messages() -> str:
+    """Messages that differ in their marks, times, codes, units, laboratories and remarks."""
+    other = [segment.replace("|", "#").replace("^", "$") for segment in ORU]
+    rows = [
+        obx("POS^positive^L", "CE", rest="||||L1^Lab One||HEX^Method^L"),
+        obx("5.2 (hemolyzed)", code="^text only") + "||20260228",
+        obx("1~2", "NM", code="GLU^Glucose^L^2345-7^Glucose^LN", rest="|||20260228081530.5-0500"),
+        "NTE|1||patient was not fasting",
+        "SPM|1|||SER^Serum" + "|" * 13 + "202602270715|||QS|||HEM",
+        OBR.replace("202602280800", "2026022808+0100") + "||||||||NF",
+        obx(r"a\T\b", rest="|||bad"),
+    ]
+    dated = MSH.replace("20260301120000", "20260301120000+0200")
+    return message(*ORU) + message(*other) + message(dated, PID, OBR, *rows, INSULIN)
+
+
+def test_many_rows_are_read_as_few_are(reading: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = reading(mixed_messages())
+    monkeypatch.setattr("transforms.hl7.FEW", 0)
+    many = reading(mixed_messages())
+    assert len(landed(few)) == 10
+    assert landed(many) == landed(few)
+    assert landed(many, "patient") == landed(few, "patient")
+
+
+def test_only_many_rows_are_made_by_distinct_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.with_columns(n=pl.lit(str(rows.height)))
+
+    rows = pl.DataFrame({"code": ["a", "b", "a", None]})
+    assert per_value(rows, ("code",), ("n",), counted)["n"].to_list() == ["4"] * 4
+    monkeypatch.setattr("transforms.hl7.FEW", 0)
+    assert per_value(rows, ("code",), ("n",), counted)["n"].to_list() == ["3"] * 4
+    nothing = rows.with_columns(pl.lit(None, pl.String).alias("code"))
+    assert per_value(nothing, ("code",), ("n",), counted)["n"].to_list() == [None] * 4
 
 
 def test_why_a_specimen_was_refused_reaches_its_results(reading: Open) -> None:

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from transforms.catalog.reasons import REASONS
 from transforms.conform import Arrival, conform
-from transforms.landing import LANDING, PLACE, REJECTS, Opened, Reading, Source, UnreadableError
+from transforms.landing import (
+    LANDING,
+    PLACE,
+    REJECTS,
+    Opened,
+    Reading,
+    Source,
+    UnreadableError,
+    shaped,
+)
 from transforms.readers.ihealth import read
 from transforms.synthetic.emit_ihealth import (
     glucose_reply,
@@ -43,7 +52,8 @@ def opened(
 
 def checked(reading: Reading) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Samples, observations and rejects, after the law: every record in its one place."""
-    samples, observations = (reading.tables[name].collect() for name in ("sample", "observation"))
+    empty = {name: shaped(name, pl.LazyFrame({"line": []})) for name in ("sample", "observation")}
+    samples, observations = (frame.collect() for frame in (empty | dict(reading.tables)).values())
     rejects = reading.rejects.collect()
     assert samples.columns == [*PLACE, *LANDING["sample"]]
     assert dict(rejects.schema) == REJECTS

@@ -291,6 +291,16 @@ def test_a_file_cut_inside_an_observation_says_so_and_keeps_the_others(tmp_path:
         assert reasons(file) == ({"last_line_open": 1} if lost == 3 else {})
 
 
+@pytest.mark.parametrize("lost", [1, 3, 16, 40])
+def test_blanks_that_a_cut_leaves_are_no_observations(tmp_path: Path, lost: int) -> None:
+    whole = xpt_file(TWO, [(f"{n}", float(n + 1)) for n in range(6)])
+    assert not whole[-2 * 16 - 8 :].strip(b" ")
+
+    found = results(opened(tmp_path, whole[:-lost]), "value")
+
+    assert found == [(float(n + 1),) for n in range(6)]
+
+
 def test_a_file_in_many_batches_is_the_same_as_in_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
