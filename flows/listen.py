@@ -28,8 +28,8 @@ from pathlib import Path
 
 from flows.home import Home, LockedError
 from flows.settings import Settings, SettingsError
-from transforms.hl7 import MAX_MESSAGE
-from transforms.mllp import (
+from transforms.formats.hl7 import MAX_MESSAGE
+from transforms.formats.mllp import (
     END,
     Frames,
     Head,

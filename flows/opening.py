@@ -6,7 +6,7 @@ import gzip
 import zlib
 from pathlib import Path
 
-from transforms.archive import alone
+from transforms.formats.archive import alone
 from transforms.landing import Opened, Source, UnreadableError
 
 GZIP = b"\x1f\x8b"

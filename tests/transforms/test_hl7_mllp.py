@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.mllp import Frames, Received, code_of, frame, head_of, whole
+from transforms.formats.mllp import Frames, Received, code_of, frame, head_of, whole
 
 MESSAGE = b"MSH|^~\\&|L|A|E|C|20260301||ORU^R01|M1|P|2.5.1\rOBX|1|NM|c||95\r"
 PIECES = st.sampled_from(

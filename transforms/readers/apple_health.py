@@ -20,12 +20,12 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from transforms import apple_kinds as kinds
-from transforms.apple_xml import DAMAGED, REPLACED, Block, blocks
-from transforms.archive import members, unwanted
+from transforms.formats import apple_kinds as kinds
+from transforms.formats.apple_xml import DAMAGED, REPLACED, Block, blocks
+from transforms.formats.archive import members, unwanted
+from transforms.formats.owners import known_owner
 from transforms.instants import local, offset_minutes
 from transforms.landing import Opened, Reading, UnreadableError, shaped
-from transforms.owners import known_owner
 
 FROM_XML = {
     "type": "type",

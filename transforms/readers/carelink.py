@@ -25,12 +25,12 @@ from pathlib import Path
 
 import polars as pl
 
-from transforms.delimited import Delimited, delimited
+from transforms.formats.delimited import Delimited, delimited
+from transforms.formats.owners import known_owner
+from transforms.formats.text import Text, text
 from transforms.landing import Opened, Reading, UnreadableError, shaped
-from transforms.owners import known_owner
 from transforms.readers.dexcom import SEPARATORS, Header, Roles, stated_unit, with_roles
 from transforms.readers.libre import date_order, dates_seen, time_formats
-from transforms.text import Text, text
 
 NAMES = {
     "date": ("date", "datum", "dato"),

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from transforms.delimited import Delimited, delimited
+from transforms.formats.delimited import Delimited, delimited
+from transforms.formats.text import text
 from transforms.landing import Opened, Reading, UnreadableError, shaped
-from transforms.text import text
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from functools import partial
 
 import polars as pl
 
-from transforms.delimited import delimited
+from transforms.formats.delimited import delimited
+from transforms.formats.owners import known_owner
+from transforms.formats.text import Text, text
 from transforms.landing import Opened, Reading, UnreadableError, shaped
-from transforms.owners import known_owner
-from transforms.text import Text, text
 
 SEPARATORS = (",", ";", "\t")
 HEADER_WITHIN = 10

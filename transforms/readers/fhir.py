@@ -22,7 +22,7 @@ import orjson
 import polars as pl
 
 from transforms.catalog.reasons import SET_ASIDE
-from transforms.fhir_context import (
+from transforms.formats.fhir_context import (
     CONTEXT_OF,
     CONTEXT_SHAPES,
     LINKS,
@@ -31,7 +31,7 @@ from transforms.fhir_context import (
     prescribed,
     withdrawals,
 )
-from transforms.fhir_documents import (
+from transforms.formats.fhir_documents import (
     FORMER_MARKS,
     FORMER_TYPES,
     LINE_END,
@@ -46,7 +46,8 @@ from transforms.fhir_documents import (
     manifest_note,
     of_former_version,
 )
-from transforms.fhir_schema import HEAD, ROWS_OF, SHAPES, lines_without
+from transforms.formats.fhir_schema import HEAD, ROWS_OF, SHAPES, lines_without
+from transforms.formats.text import Span, Text, text
 from transforms.landing import (
     LANDING,
     Opened,
@@ -55,7 +56,6 @@ from transforms.landing import (
     no_rejects,
     shaped,
 )
-from transforms.text import Span, Text, text
 
 READ: Final = ("observation", "patient", "condition", "medication")
 COLUMNS: Final = tuple(dict.fromkeys(name for table in READ for name in LANDING[table]))

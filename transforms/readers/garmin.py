@@ -22,9 +22,9 @@ from typing import Any
 import orjson
 import polars as pl
 
-from transforms import fit
-from transforms.archive import FREE_BYTES, ZIP, Member, is_archive, members, unwanted
-from transforms.fit_rows import (
+from transforms.formats import fit
+from transforms.formats.archive import FREE_BYTES, ZIP, Member, is_archive, members, unwanted
+from transforms.formats.fit_rows import (
     ASLEEP,
     ROWS,
     TOTALS,

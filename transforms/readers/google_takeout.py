@@ -15,7 +15,7 @@ states its unit and goes first.
 Times of CSV with ``Z`` are instants, except in files of one row a day, where they are the date.
 Heart rate variability details have no zone and are taken for local time, as sleep is: their order
 beside sleep is what public readers found; Google does not say. For JSON see
-:mod:`transforms.fitbit_json`.
+:mod:`transforms.formats.fitbit_json`.
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ from typing import BinaryIO, Final
 import orjson
 import polars as pl
 
-from transforms import fitbit_json as fitbit
-from transforms.archive import Member, is_archive, members, unwanted
-from transforms.delimited import delimited, header_names
-from transforms.fitbit_json import ROWS, WEIGHT, Dialect, Row, not_used, sample
-from transforms.instants import with_instants
-from transforms.json_records import (
+from transforms.formats import fitbit_json as fitbit
+from transforms.formats.archive import Member, is_archive, members, unwanted
+from transforms.formats.delimited import delimited, header_names
+from transforms.formats.fitbit_json import ROWS, WEIGHT, Dialect, Row, not_used, sample
+from transforms.formats.json_records import (
     QUOTED,
     BrokenError,
     Json,
@@ -49,10 +48,19 @@ from transforms.json_records import (
     text_of,
     write_entries,
 )
+from transforms.formats.owners import known_owner
+from transforms.formats.takeout_csv import (
+    FIT,
+    OBSERVATION,
+    SAMPLE,
+    TABLES,
+    Table,
+    in_shape,
+    table_rows,
+)
+from transforms.formats.text import Text, text
+from transforms.instants import with_instants
 from transforms.landing import LANDING, Opened, Reading, UnreadableError, shaped
-from transforms.owners import known_owner
-from transforms.takeout_csv import FIT, OBSERVATION, SAMPLE, TABLES, Table, in_shape, table_rows
-from transforms.text import Text, text
 
 BIG = 32 << 20
 """Bytes; a larger file goes to disk as it is read, smaller ones are gathered."""

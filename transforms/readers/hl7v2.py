@@ -33,7 +33,7 @@ from typing import Final
 import polars as pl
 
 from transforms.catalog import words
-from transforms.hl7 import (
+from transforms.formats.hl7 import (
     Messages,
     at,
     item,
@@ -44,9 +44,9 @@ from transforms.hl7 import (
     timed,
     unescaped,
 )
-from transforms.hl7_batches import batch_rejects
-from transforms.hl7_coded import assay, coded, laboratory, united
-from transforms.hl7_context import (
+from transforms.formats.hl7_batches import batch_rejects
+from transforms.formats.hl7_coded import assay, coded, laboratory, united
+from transforms.formats.hl7_context import (
     Options,
     framed,
     heads_of,

@@ -21,11 +21,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from transforms.gathered import Row, UnfitError, reading_of, records_of, unused
-from transforms.json_records import BrokenError, Json, Number, Run, Shape, decoded, text_of
+from transforms.formats.gathered import Row, UnfitError, reading_of, records_of, unused
+from transforms.formats.json_records import BrokenError, Json, Number, Run, Shape, decoded, text_of
+from transforms.formats.owners import known_owner
+from transforms.formats.text import text
 from transforms.landing import Opened, Reading, UnreadableError
-from transforms.owners import known_owner
-from transforms.text import text
 
 Record = Callable[[Json, Json], list[Row]]
 

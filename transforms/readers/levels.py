@@ -15,10 +15,12 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from transforms.delimited import delimited
+from transforms.formats.delimited import delimited
+from transforms.formats.owners import known_owner
+from transforms.formats.stated_times import instant_text
+from transforms.formats.text import Text, text
 from transforms.instants import local, offset_minutes
 from transforms.landing import Opened, Reading, UnreadableError, shaped
-from transforms.owners import known_owner
 from transforms.readers.dexcom import (
     Header,
     Roles,
@@ -27,8 +29,6 @@ from transforms.readers.dexcom import (
     stated_unit,
     with_roles,
 )
-from transforms.stated_times import instant_text
-from transforms.text import Text, text
 
 COLUMNS = {
     "utc": ("time (utc)",),

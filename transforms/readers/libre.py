@@ -17,9 +17,10 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from transforms.delimited import delimited
+from transforms.formats.delimited import delimited
+from transforms.formats.owners import known_owner
+from transforms.formats.text import Text, text
 from transforms.landing import ISO, Opened, Reading, UnreadableError, shaped
-from transforms.owners import known_owner
 from transforms.readers.dexcom import (
     Header,
     Roles,
@@ -28,7 +29,6 @@ from transforms.readers.dexcom import (
     stated_unit,
     with_roles,
 )
-from transforms.text import Text, text
 
 TIME = (
     *("device timestamp", "meter timestamp", "time", "gerätezeitstempel"),

@@ -24,13 +24,13 @@ from typing import Final
 
 import polars as pl
 
-from transforms.delimited import delimited, header_names
+from transforms.formats.delimited import delimited, header_names
+from transforms.formats.json_records import BrokenError, Json, Records, Shape, decoded
+from transforms.formats.owners import known_owner
+from transforms.formats.text import BLOCK, Text, text
 from transforms.instants import offset_minutes
-from transforms.json_records import BrokenError, Json, Records, Shape, decoded
 from transforms.landing import Opened, Reading, UnreadableError, no_rejects, shaped
-from transforms.owners import known_owner
 from transforms.readers.dexcom import with_roles
-from transforms.text import BLOCK, Text, text
 
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("_id", "identifier"),

@@ -16,12 +16,12 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from transforms.delimited import delimited
+from transforms.formats.delimited import delimited
+from transforms.formats.owners import known_owner
+from transforms.formats.text import Text, text
 from transforms.landing import ISO, Opened, Reading, UnreadableError, shaped
-from transforms.owners import known_owner
 from transforms.readers.dexcom import Header, Roles, found_header, stated_unit, with_roles
 from transforms.readers.libre import date_order, dates_seen, time_formats
-from transforms.text import Text, text
 
 COLUMNS = {
     "class": "class",

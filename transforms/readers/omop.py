@@ -28,10 +28,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms.catalog import analytes, units
-from transforms.delimited import Delimited, delimited, header_names
+from transforms.formats.delimited import Delimited, delimited, header_names
+from transforms.formats.text import Text, text
 from transforms.landing import Opened, Reading, UnreadableError, no_rejects, shaped
 from transforms.readers.clinic_csv import CODE_SYSTEMS
-from transforms.text import Text, text
 from transforms.values import comparator
 
 USED = ("person", "measurement", "observation", "drug_exposure", "condition_occurrence")

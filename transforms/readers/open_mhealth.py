@@ -19,10 +19,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import partial
 
-from transforms.gathered import Row, broken, reading_of, records_of, unused
-from transforms.json_records import Json, Number, Run, Shape
+from transforms.formats.gathered import Row, broken, reading_of, records_of, unused
+from transforms.formats.json_records import Json, Number, Run, Shape
+from transforms.formats.owners import owner
 from transforms.landing import Opened, Reading, UnreadableError
-from transforms.owners import owner
 
 SHAPE = Shape(
     lists=frozenset({"body", "data", "data_points", "dataPoints"}),

@@ -22,8 +22,8 @@ from functools import partial
 from itertools import groupby, islice
 from pathlib import PurePath
 
-from transforms.gathered import JSON, Row, broken, reading_of, records_of, unused
-from transforms.json_records import (
+from transforms.formats.gathered import JSON, Row, broken, reading_of, records_of, unused
+from transforms.formats.json_records import (
     MAX_RECORD,
     QUOTED,
     BrokenError,
@@ -34,9 +34,9 @@ from transforms.json_records import (
     Shape,
     decoded,
 )
+from transforms.formats.owners import known_owner
+from transforms.formats.text import Text
 from transforms.landing import Opened, Reading, UnreadableError
-from transforms.owners import known_owner
-from transforms.text import Text
 
 KINDS: Mapping[str, str] = {
     "sleep": "sleep",

@@ -14,15 +14,15 @@ from pathlib import Path, PurePath
 import polars as pl
 
 from transforms.catalog import words
-from transforms.delimited import delimited, header_names
+from transforms.formats.delimited import delimited, header_names
+from transforms.formats.stated_times import as_iso, elapsed, stated
+from transforms.formats.table_mapping import TableMapping, mapping
+from transforms.formats.table_parts import FILE, FOLDER, LENGTH, LINE, Cell, Flag, Measure, Sample
+from transforms.formats.text import text
+from transforms.formats.workbook import is_workbook, sheet, sheet_header
 from transforms.instants import ISO_DAY, day
 from transforms.landing import Opened, Reading, UnreadableError, no_rejects, shaped
 from transforms.readers.clinic_csv import code_system
-from transforms.stated_times import as_iso, elapsed, stated
-from transforms.table_mapping import TableMapping, mapping
-from transforms.table_parts import FILE, FOLDER, LENGTH, LINE, Cell, Flag, Measure, Sample
-from transforms.text import text
-from transforms.workbook import is_workbook, sheet, sheet_header
 
 __all__ = ["mapping", "read"]
 

@@ -21,11 +21,11 @@ from functools import lru_cache, partial
 
 import polars as pl
 
-from transforms.gathered import Row, broken, reading_of, records_of, unused
-from transforms.json_records import Json, Number, Run, Shape
+from transforms.formats.gathered import Row, broken, reading_of, records_of, unused
+from transforms.formats.json_records import Json, Number, Run, Shape
+from transforms.formats.owners import known_owner
+from transforms.formats.withings_files import holds_tables, tables_read
 from transforms.landing import Opened, Reading
-from transforms.owners import known_owner
-from transforms.withings_files import holds_tables, tables_read
 
 SHAPE = Shape(
     lists=frozenset({"measuregrps", "activities", "series", "devices", "goals"}),

@@ -27,10 +27,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from transforms import table_mapping
+from transforms.formats import table_mapping
+from transforms.formats.table_mapping import MISSING, TableMapping
 from transforms.landing import REJECTS, Opened, Reading, UnreadableError
 from transforms.readers import table
-from transforms.table_mapping import MISSING, TableMapping
 
 __all__ = ["mapping", "read"]
 

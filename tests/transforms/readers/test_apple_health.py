@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.apple_kinds import device, is_sensor
 from transforms.catalog.reasons import REASONS
+from transforms.formats.apple_kinds import device, is_sensor
 from transforms.landing import (
     LANDING,
     PLACE,
@@ -455,7 +455,7 @@ def test_metadata_that_lies_in_the_next_block_belongs_to_its_record(
     glucose = record(f"{Q}BloodGlucose", "94", "mg/dL", inside)
     content = export(*[glucose, STEPS] * 40)
     for size in (64, 301, 1009):
-        monkeypatch.setattr("transforms.apple_xml.BLOCK", size)
+        monkeypatch.setattr("transforms.formats.apple_xml.BLOCK", size)
         monkeypatch.setattr("transforms.readers.apple_health.STORE_ROWS", 7)
         samples, observations, _ = checked(read(opened(tmp_path, content)))
         assert (samples.height, observations["source_fasting"].to_list()) == (40, ["no"] * 40)

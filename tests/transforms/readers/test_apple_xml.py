@@ -20,7 +20,7 @@ from tests.transforms.readers.test_apple_health import (
     refusal,
     sleep,
 )
-from transforms.apple_kinds import device
+from transforms.formats.apple_kinds import device
 from transforms.landing import UnreadableError
 from transforms.readers.apple_health import read
 
@@ -45,7 +45,7 @@ def test_a_tag_inside_a_comment_is_no_row_whether_or_not_it_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: str, end: str
 ) -> None:
     for size in (1 << 20, 40):
-        monkeypatch.setattr("transforms.apple_xml.BLOCK", size)
+        monkeypatch.setattr("transforms.formats.apple_xml.BLOCK", size)
         samples, _, counts = landed(tmp_path, STEPS, begin, STEPS * 2, end, begin, end, STEPS)
         assert (samples.height, counts) == (2, {})
         samples, _, counts = landed(tmp_path, STEPS, begin, STEPS * 2)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms import fhir_documents
 from transforms.catalog import words
+from transforms.formats import fhir_documents
 from transforms.landing import Opened, Reading, Source, UnreadableError
 from transforms.readers import fhir
 from transforms.synthetic.columns import LABS

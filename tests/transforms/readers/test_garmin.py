@@ -20,8 +20,8 @@ from garmin_fit_sdk import CrcCalculator, Decoder, Profile, Stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms import fit
 from transforms.catalog.reasons import REASONS
+from transforms.formats import fit
 from transforms.landing import LANDING, PLACE, REJECTS, Opened, Source, UnreadableError
 from transforms.readers.garmin import read
 from transforms.synthetic import emit_garmin as emit

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms import json_records
 from transforms.catalog.reasons import REASONS
 from transforms.conform import Arrival, conform
+from transforms.formats import json_records
 from transforms.landing import LANDING, PLACE, REJECTS, Opened, Reading, Source, UnreadableError
 from transforms.readers.google_takeout import read
 from transforms.synthetic.emit_google_takeout import (

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from transforms.conform import Arrival, conform
-from transforms.hl7 import MAX_MESSAGE, per_value
+from transforms.formats.hl7 import MAX_MESSAGE, per_value
 from transforms.landing import LANDING, PLACE, REJECTS, Opened, Reading, Source, UnreadableError
 from transforms.readers.hl7v2 import read
 from transforms.synthetic.emit_hl7v2 import Report, Result, emitted
@@ -712,7 +712,7 @@ def mixed_messages() -> str:
 
 def test_many_rows_are_read_as_few_are(reading: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     few = reading(mixed_messages())
-    monkeypatch.setattr("transforms.hl7.FEW", 0)
+    monkeypatch.setattr("transforms.formats.hl7.FEW", 0)
     many = reading(mixed_messages())
     assert len(landed(few)) == 10
     assert landed(many) == landed(few)
@@ -725,7 +725,7 @@ def test_only_many_rows_are_made_by_distinct_value(monkeypatch: pytest.MonkeyPat
 
     rows = pl.DataFrame({"code": ["a", "b", "a", None]})
     assert per_value(rows, ("code",), ("n",), counted)["n"].to_list() == ["4"] * 4
-    monkeypatch.setattr("transforms.hl7.FEW", 0)
+    monkeypatch.setattr("transforms.formats.hl7.FEW", 0)
     assert per_value(rows, ("code",), ("n",), counted)["n"].to_list() == ["3"] * 4
     nothing = rows.with_columns(pl.lit(None, pl.String).alias("code"))
     assert per_value(nothing, ("code",), ("n",), counted)["n"].to_list() == [None] * 4
@@ -864,7 +864,7 @@ def test_many_messages_over_many_spans_are_read_like_one(
 ) -> None:
     whole = message(*ORU) * 30 + "junk\r" + message(*BATCH)
     expected = without_place(reading(whole))
-    monkeypatch.setattr("transforms.hl7.BLOCK", 2000)
+    monkeypatch.setattr("transforms.formats.hl7.BLOCK", 2000)
     found = reading(whole)
     assert without_place(found) == expected
     assert len(expected) == 64

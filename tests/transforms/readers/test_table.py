@@ -18,9 +18,9 @@ import openpyxl
 import polars as pl
 import pytest
 
-from transforms import workbook as workbooks
 from transforms.catalog.reasons import REASONS
 from transforms.conform import Arrival, conform
+from transforms.formats import workbook as workbooks
 from transforms.landing import LANDING, PLACE, REJECTS, Opened, Reading, Source, UnreadableError
 from transforms.readers.table import read
 

@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from transforms.catalog import words
-from transforms.fhir_schema import (
+from transforms.formats.fhir_schema import (
     CONCEPT,
     LAST_UPDATED,
     PARTY,

@@ -13,7 +13,7 @@ from functools import cache
 import polars as pl
 
 from transforms.catalog import words
-from transforms.hl7 import (
+from transforms.formats.hl7 import (
     BOUNDARY,
     MARKS,
     at,

@@ -16,8 +16,8 @@ import polars as pl
 
 from transforms.catalog import words
 from transforms.catalog.analytes import ANALYTES
-from transforms.given import Given
-from transforms.table_parts import (
+from transforms.formats.given import Given
+from transforms.formats.table_parts import (
     EPOCHS,
     FILE,
     FOLDER,

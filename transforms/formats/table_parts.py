@@ -1,4 +1,4 @@
-"""The parts of a table's mapping (:mod:`transforms.table_mapping` reads them from settings)."""
+"""The parts of a table's mapping, as :mod:`transforms.formats.table_mapping` reads them."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ from typing import BinaryIO
 
 import polars as pl
 
+from transforms.formats.text import Span
 from transforms.landing import Opened, UnreadableError
-from transforms.text import Span
 
 BLOCK = 8 << 20
 MAX_MESSAGE = 32 << 20

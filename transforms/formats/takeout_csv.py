@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from transforms.fitbit_json import BODY_FAT, DEVICE, ROWS, WEIGHT
+from transforms.formats.fitbit_json import BODY_FAT, DEVICE, ROWS, WEIGHT
 
 SAMPLE, OBSERVATION = "sample", "observation"
 FIT = "Google Fit"
@@ -26,8 +26,8 @@ class Table:
     """One kind of CSV.
 
     ``name`` is a pattern of its files' stems. ``topic`` and ``rank``: see
-    :data:`transforms.fitbit_json.ROWS`. ``values`` are (names a column may have, kind or LOINC
-    code, unit) each; without names a row is worth its interval. ``is_day``: one row a day, whose
+    :data:`transforms.formats.fitbit_json.ROWS`. ``values`` are (names a column may have, kind or
+    LOINC code, unit) each; without names a row is worth its interval. ``is_day``: one row a day, whose
     time is the date. ``unused`` gives a reason to set a row aside, or null.
     """
 
@@ -127,7 +127,7 @@ start and end; a period runs from its first day to its last."""
 
 
 def table_rows(rows: pl.LazyFrame, table: Table, day: str) -> pl.LazyFrame:
-    """The rows of one CSV as :data:`~transforms.fitbit_json.ROWS`.
+    """The rows of one CSV as :data:`~transforms.formats.fitbit_json.ROWS`.
 
     Args:
         rows: ``line`` and the file's columns, lower case.

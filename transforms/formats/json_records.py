@@ -26,7 +26,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.text import Text
+from transforms.formats.text import Text
 
 Json = dict[str, Any]
 Place = tuple[str, ...]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from transforms import fit
+from transforms.formats import fit
 from transforms.landing import LANDING, PLACE
 
 FILE_ID, SESSION, RECORD, MONITORING = 0, 18, 20, 55

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms import delimited as module
 from transforms.catalog.reasons import REASONS
-from transforms.delimited import Delimited, delimited
+from transforms.formats import delimited as module
+from transforms.formats.delimited import Delimited, delimited
+from transforms.formats.text import text
 from transforms.landing import Opened, Source, UnreadableError
-from transforms.text import text
 
 
 def split(tmp_path: Path, content: str | bytes, separator: str = ",", **more: object) -> Delimited:

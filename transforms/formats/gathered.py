@@ -14,11 +14,11 @@ from pathlib import Path, PurePath
 
 import polars as pl
 
-from transforms.archive import Member, members, unwanted
 from transforms.catalog.reasons import SET_ASIDE
-from transforms.json_records import BrokenError, Json, Records, Run, Shape, decoded
+from transforms.formats.archive import Member, members, unwanted
+from transforms.formats.json_records import BrokenError, Json, Records, Run, Shape, decoded
+from transforms.formats.text import Text, text
 from transforms.landing import LANDING, PLACE, REJECTS, Opened, Reading, UnreadableError, shaped
-from transforms.text import Text, text
 
 BATCH = 50_000
 """Rows kept in memory before they are written."""

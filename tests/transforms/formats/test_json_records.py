@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from transforms import json_records
-from transforms.json_records import CUT, Records, Shape
-from transforms.text import Text
+from transforms.formats import json_records
+from transforms.formats.json_records import CUT, Records, Shape
+from transforms.formats.text import Text
 
 SHAPE = Shape(
     lists=frozenset({"data"}),

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from transforms.formats.text import Text
 from transforms.landing import UnreadableError
-from transforms.text import Text
 
 MAX_LINE = 1_000_000
 """Characters; a longer line is not a row of any table we know."""
@@ -55,7 +55,7 @@ def delimited(
     """Split ``text`` by ``separator`` under the header on line ``header_line``.
 
     Args:
-        text: clean text (:func:`transforms.text.text`).
+        text: clean text (:func:`transforms.formats.text.text`).
         separator: one character.
         header_line: 1-based line of the header; lines before it are preamble. 0: no header.
         must_close: reject a last line without line end, which may have been cut.

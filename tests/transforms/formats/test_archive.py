@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms import archive
-from transforms.archive import members, unwanted
 from transforms.catalog.reasons import REASONS
+from transforms.formats import archive
+from transforms.formats.archive import members, unwanted
 from transforms.landing import Opened, Source, UnreadableError
 
 LOCAL, CENTRAL = b"PK\x03\x04", b"PK\x01\x02"

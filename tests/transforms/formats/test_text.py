@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms import text as module
+from transforms.formats import text as module
+from transforms.formats.text import Text, text
 from transforms.landing import Opened, Source, UnreadableError
-from transforms.text import Text, text
 
 LINES = ["näme,wert", "Zoë,5.4", "日本,≥7"]
 

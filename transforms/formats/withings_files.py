@@ -14,12 +14,12 @@ from pathlib import Path, PurePath
 
 import polars as pl
 
-from transforms.archive import is_archive, members, unwanted
-from transforms.delimited import delimited, header_names
-from transforms.gathered import as_file, is_file
+from transforms.formats.archive import is_archive, members, unwanted
+from transforms.formats.delimited import delimited, header_names
+from transforms.formats.gathered import as_file, is_file
+from transforms.formats.text import Text, text
 from transforms.instants import OFFSET, local
 from transforms.landing import REJECTS, Opened, Reading, UnreadableError, shaped
-from transforms.text import Text, text
 
 OWN_WORDS = ("comments", "notes", "data", "gps", "night events")
 """Columns of a person's own words and ways, left out of what is quoted."""

@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from transforms.json_records import (
+from transforms.formats.json_records import (
     MAX_RECORD,
     BrokenError,
     Json,

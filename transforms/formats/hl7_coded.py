@@ -1,7 +1,7 @@
 """What the coded elements of an OBX say: its code, unit, laboratory and method.
 
-Each function takes distinct values of raw fields with their marks (see :func:`transforms.hl7.
-per_value`) and adds the landing columns they make.
+Each function takes distinct values of raw fields with their marks
+(:func:`transforms.formats.hl7.per_value`) and adds the landing columns they make.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from transforms.hl7 import filled, item, piece
+from transforms.formats.hl7 import filled, item, piece
 
 LOINC_SHAPE = r"^\d{1,5}-\d$"
 

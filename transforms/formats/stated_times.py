@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from transforms.formats.table_parts import EPOCHS, Times
 from transforms.instants import UTC, is_day_only, local, offset_minutes
-from transforms.table_parts import EPOCHS, Times
 
 MOST_OFFSET = 18 * 60
 """Minutes; ISO 8601 readers allow no more, and no zone has ever been further from UTC."""
