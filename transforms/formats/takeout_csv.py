@@ -27,8 +27,8 @@ class Table:
 
     ``name`` is a pattern of its files' stems. ``topic`` and ``rank``: see
     :data:`transforms.formats.fitbit_json.ROWS`. ``values`` are (names a column may have, kind or
-    LOINC code, unit) each; without names a row is worth its interval. ``is_day``: one row a day, whose
-    time is the date. ``unused`` gives a reason to set a row aside, or null.
+    LOINC code, unit) each; without names a row is worth its interval. ``is_day``: one row a day,
+    whose time is the date. ``unused`` gives a reason to set a row aside, or null.
     """
 
     name: str

@@ -11,7 +11,7 @@ import pytest
 
 from transforms.readers.table import mapping
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 
 STEPS = {"kind": "steps"}
 WIDE: dict[str, Any] = {
