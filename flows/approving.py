@@ -87,7 +87,31 @@ def _rows(con: duckdb.DuckDBPyConnection, wish: Wish) -> list[dict[str, Any]]:
     analytes = sorted({row["analyte"] for row in found})
     if len(analytes) > 1:
         raise ApprovalError(f"several analytes wait there: add --analyte {'|'.join(analytes)}")
-    return found
+    return _alike(found, wish)
+
+
+def _alike(found: list[dict[str, Any]], wish: Wish) -> list[dict[str, Any]]:
+    """The rows that the wish is about, which state one unit: a decision is about a label, so that
+    rows which state another are read as they state."""
+    about = [row for row in found if _is_meant(row, wish)]
+    labels = sorted({row["source_unit"] or "" for row in about})
+    if len({row["source"] for row in about}) > 1:
+        raise ApprovalError("files of several sources have that name: give the rows' ids")
+    if len(labels) > 1:
+        shown = ", ".join(repr(label) for label in labels)
+        raise ApprovalError(f"the rows state several units: add --stated, one of {shown}")
+    if not about:
+        raise ApprovalError("no row that waits there is of that laboratory, label and night")
+    return about
+
+
+def _is_meant(row: Mapping[str, Any], wish: Wish) -> bool:
+    return (
+        (wish.lab is None or row["lab"] == wish.lab)
+        and (wish.stated is None or (row["source_unit"] or "") == wish.stated)
+        and (wish.from_on is None or row["known_on"] >= wish.from_on)
+        and (wish.to_on is None or row["known_on"] <= wish.to_on)
+    )
 
 
 def _approval(row: Mapping[str, Any], wish: Wish) -> Approval:
@@ -98,7 +122,7 @@ def _approval(row: Mapping[str, Any], wish: Wish) -> Approval:
         unit=_unit(row, wish, is_row=is_row),
         known_on=row["known_on"],
         lab=None if is_row else wish.lab,
-        stated=None if is_row else wish.stated,
+        stated=None if is_row else row["source_unit"] or "",
         sha256=row["sha256"] if is_row or is_file else None,
         line=row["line"] if is_row else None,
         part=row["part"] if is_row else None,

@@ -22,7 +22,8 @@ class Approval:
 
     With ``sha256``, ``line`` and ``part`` it is for that row alone. Else it is for all rows of
     ``lab`` (None: any) whose unit came as ``stated`` (None: any; empty: none came), in files
-    known from ``from_on`` to ``to_on`` (None: open), or in the file ``sha256`` alone.
+    known from ``from_on`` to ``to_on`` (None: open), or in the file ``sha256`` alone. ``number``
+    tells decisions apart: 0 until one is kept.
     """
 
     source: str
@@ -36,6 +37,7 @@ class Approval:
     part: int | None = None
     from_on: date | None = None
     to_on: date | None = None
+    number: int = 0
 
     def concerns(self, source: str, sha256: str, known_on: date) -> bool:
         """Whether it can hold in this file."""
@@ -56,22 +58,23 @@ def mark(approvals: Sequence[Approval]) -> str:
 
 
 def with_approved(rows: pl.LazyFrame, approvals: Sequence[Approval]) -> pl.LazyFrame:
-    """``rows`` with the approved ``ucum``, and ``unit_basis`` ``approved`` where one applied.
+    """``rows`` with the approved ``ucum``; where one applied, ``unit_basis`` is ``approved`` and
+    ``approval`` its number.
 
     Args:
         rows: ``analyte``, ``lab``, ``folded_unit``, ``ucum``, ``line``, ``part``.
         approvals: those that concern the file; of several for a row the last holds.
     """
-    unit = pl.lit(None, dtype=pl.String)
+    which = pl.lit(None, dtype=pl.Int64)
+    if not approvals:
+        return rows.with_columns(approval=which, unit_basis=pl.lit(None, dtype=pl.String))
     for approval in approvals:
-        unit = pl.when(_holds(approval)).then(pl.lit(approval.unit)).otherwise(unit)
-    return (
-        rows.with_columns(approved=unit)
-        .with_columns(
-            ucum=pl.coalesce("approved", "ucum"),
-            unit_basis=pl.when(pl.col("approved").is_not_null()).then(pl.lit("approved")),
-        )
-        .drop("approved")
+        which = pl.when(_holds(approval)).then(pl.lit(approval.number)).otherwise(which)
+    units_of = {approval.number: approval.unit for approval in approvals}
+    unit = pl.col("approval").replace_strict(units_of, default=None, return_dtype=pl.String)
+    return rows.with_columns(approval=which).with_columns(
+        ucum=pl.coalesce(unit, "ucum"),
+        unit_basis=pl.when(pl.col("approval").is_not_null()).then(pl.lit("approved")),
     )
 
 

@@ -69,13 +69,15 @@ class _Centre:
 class _Feed:
     past: _Centre = field(default_factory=_Centre)
     recent: _Centre = field(default_factory=_Centre)
+    approval: int | None = None
 
     def taken(self, row: Mapping[str, Any]) -> str | None:
         """The unit that explains the row's jump, if it is one; else the row joins the past."""
         mean, m2 = _ln_canonical(row, row["ucum"]), row["n"] * row["var_ln"]
         window = self.recent.with_more(row["n"], mean, m2)
-        if row["is_approved"]:
+        if row["approval"] not in (None, self.approval):  # a decision is a new beginning, once
             self.past, self.recent = _Centre(row["n"], mean, m2), _Centre()
+            self.approval = row["approval"]
             return None
         if self.past.n >= BEFORE and window.n >= FEWEST:
             likely = _likely(self.past, window, row)
@@ -94,7 +96,7 @@ def switches(files: pl.DataFrame) -> pl.DataFrame:
     Args:
         files: one row per file, :data:`FEED`, and ``ucum`` as stated: ``file_id`` (the order of
             arrival), ``n`` rows with a positive number, ``mean_ln`` and ``var_ln`` of the
-            numbers as stated, ``is_approved`` (a person decided about these rows).
+            numbers as stated, ``approval`` (the number of a person's decision about these rows).
 
     Returns:
         ``file_id``, :data:`FEED`, ``ucum``, ``likely_unit`` of every file that jumped.

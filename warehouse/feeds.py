@@ -26,11 +26,11 @@ def keep_feeds(con: duckdb.DuckDBPyConnection) -> int:
             round(favg(ln(number)) FILTER (number > 0), 9) AS mean_ln,
             round(greatest(favg(ln(number) ** 2) FILTER (number > 0)
                 - (favg(ln(number)) FILTER (number > 0)) ** 2, 0), 9) AS var_ln,
-            bool_and(unit_basis IS NOT NULL) AS is_approved
+            CASE WHEN bool_and(approval IS NOT NULL) THEN max(approval) END AS approval
         FROM staging.observation WHERE analyte IS NOT NULL GROUP BY ALL
         UNION ALL
         SELECT source, '', kind, '', coalesce(ucum, ''), file_id, known_at, count(*), 0, NULL,
-            NULL, false
+            NULL, NULL
         FROM staging.sample GROUP BY ALL
     """
     con.execute(f"CREATE OR REPLACE TEMP TABLE arrived AS {rows}")
@@ -68,7 +68,7 @@ def _keep_unknown_codes(con: duckdb.DuckDBPyConnection) -> None:
 def _jumped(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Feeds of arriving files that jumped."""
     same = " AND ".join(f"a.{name} = f.{name}" for name in FEED)
-    columns = ", ".join(f"f.{name}" for name in (*_HELD, "n", "mean_ln", "var_ln", "is_approved"))
+    columns = ", ".join(f"f.{name}" for name in (*_HELD, "n", "mean_ln", "var_ln", "approval"))
     files = frame(
         con,
         f"SELECT {columns} FROM (SELECT {columns} FROM store.feed f WHERE file_id NOT IN "
@@ -83,7 +83,8 @@ def _note_suspects(con: duckdb.DuckDBPyConnection) -> None:
     """Make ``suspect``: rows whose unit the gate will not accept, before it moves them out."""
     con.execute(
         "CREATE OR REPLACE TEMP TABLE suspect AS SELECT file_id, line, part, source, patient_id, "
-        "coalesce(lab, '') AS lab, analyte, number, coalesce(is_unit_held, false) AS is_held "
+        "coalesce(lab, '') AS lab, analyte, number, source_unit, "
+        "coalesce(is_unit_held, false) AS is_held "
         "FROM staging.observation WHERE number > 0 AND analyte IS NOT NULL "
         "AND NOT coalesce(is_withdrawal, false) "
         "AND (value IS NULL OR value < low OR value > high OR is_unit_held)"

@@ -141,6 +141,7 @@ class Ledger:
     def approve(self, approval: Approval, given_by: str, given_at: datetime) -> None:
         """Note a person's decision on a unit."""
         facts = {**asdict(approval), "given_by": given_by, "given_at": given_at}
+        del facts["number"]  # the ledger gives it
         texts = {key: v.isoformat() if isinstance(v, date) else v for key, v in facts.items()}
         names = ", ".join(texts)
         self.write(
@@ -233,7 +234,8 @@ class Ledger:
 
 
 def _approval(row: sqlite3.Row) -> Approval:
-    known = {field.name: row[field.name] for field in fields(Approval)}
+    names = {field.name: field.name for field in fields(Approval)} | {"number": "approval_id"}
+    known = {name: row[column] for name, column in names.items()}
     days = {
         name: date.fromisoformat(known[name]) if known[name] else None
         for name in ("known_on", "from_on", "to_on")

@@ -89,6 +89,7 @@ def test_nothing_is_converted_until_a_person_approves_and_then_it_is(doubtful: S
 
 
 def test_an_approval_for_a_file_holds_for_its_rows_alone(doubtful: Scene) -> None:
+    decide(doubtful, "labs-2.csv", "--unit", "mmol/l", "--stated", "mg/dL")
     decide(doubtful, "labs-2.csv", "--unit", "mmol/l")
     assert waiting(doubtful) == []
     basis = [found[2] for found in doubtful.rows(KNOWN)]
@@ -96,7 +97,7 @@ def test_an_approval_for_a_file_holds_for_its_rows_alone(doubtful: Scene) -> Non
 
 
 def test_a_rebuild_after_an_approval_is_the_same_night_again(doubtful: Scene) -> None:
-    decide(doubtful, "labs-2.csv", "--unit", "mmol/L")
+    decide(doubtful, "labs-2.csv", "--unit", "mmol/L", "--stated", "")
     assert same(doubtful, NIGHT + timedelta(days=1))
     assert same(doubtful, NIGHT)
 
@@ -105,8 +106,8 @@ def test_a_rebuild_after_an_approval_is_the_same_night_again(doubtful: Scene) ->
     ("wish", "said"),
     [
         (["nothing", "--unit", "mmol/L"], "no row waits for a unit there"),
-        (["labs-2.csv", "--unit", "furlong"], "glucose is stated in one of"),
-        (["labs-2.csv"], "glucose is stated in one of"),
+        (["labs-2.csv", "--unit", "furlong", "--stated", ""], "glucose is stated in one of"),
+        (["labs-2.csv", "--stated", ""], "glucose is stated in one of"),
     ],
 )
 def test_what_cannot_be_approved_is_said(doubtful: Scene, wish: list[str], said: str) -> None:
@@ -150,6 +151,33 @@ def test_a_held_feed_is_read_again_as_the_person_decides(switched: Scene) -> Non
     drop(switched, "labs-a3.csv", feed(date(2026, 2, 2), 20, factor=6.0))
     switched.night(NIGHT + timedelta(days=3))
     assert waiting(switched) == []
+
+
+def test_a_decision_is_about_a_label_and_a_feed_that_jumps_back_is_held_again(
+    switched: Scene,
+) -> None:
+    decide(switched, "clinic_csv", "--unit", "pmol/L", "--from", str(NIGHT + timedelta(days=2)))
+    right = [text.replace("u[IU]/mL", "mIU/L") for text in feed(date(2026, 2, 2), 12)]
+    drop(switched, "labs-a3.csv", right)
+    switched.night(NIGHT + timedelta(days=3))
+    assert waiting(switched) == []
+    newest = "SELECT max(value) FROM observation WHERE observed_on = DATE '2026-02-02'"
+    assert switched.rows(newest) == [(13.0,)]
+    drop(switched, "labs-a4.csv", feed(date(2026, 2, 3), 20))
+    switched.night(NIGHT + timedelta(days=4))
+    assert {item["file"] for item in waiting(switched)} == {"labs-a4.csv"}
+    assert len(waiting(switched)) == 20
+
+
+def test_a_wish_that_meets_several_labels_is_asked_back(scene: Scene) -> None:
+    rows = [row("p1", date(2026, 2, 1), GLUCOSE, 5.1, "mg/dL")]
+    rows += [row("p2", date(2026, 2, 1), GLUCOSE, 5.0, "")]
+    drop(scene, "labs-1.csv", rows)
+    scene.night(NIGHT)
+    said = decide(scene, "labs-1.csv", "--unit", "mmol/L")
+    assert "the rows state several units: add --stated, one of '', 'mg/dL'" in said
+    decide(scene, "labs-1.csv", "--unit", "mmol/L", "--stated", "mg/dL")
+    assert [item["reasons"] for item in waiting(scene)] == [["unit_is_stated"]]
 
 
 def test_values_that_truly_jumped_are_taken_as_stated_once_a_person_says_so(

@@ -24,13 +24,17 @@ def file(number: int, n: int = 40, mean: float = INSULIN_LN, **facts: Any) -> di
         "n": n,
         "mean_ln": mean,
         "var_ln": SPREAD**2,
-        "is_approved": False,
+        "approval": None,
     }
     return row | facts
 
 
+def found_in(*files: dict[str, Any]) -> pl.DataFrame:
+    return switches(pl.DataFrame(files, schema_overrides={"approval": pl.Int64}))
+
+
 def jumped(*files: dict[str, Any]) -> dict[int, str]:
-    found = switches(pl.DataFrame(files))
+    found = found_in(*files)
     return dict(found.select("file_id", "likely_unit").rows())
 
 
@@ -57,18 +61,26 @@ def test_a_jump_that_no_unit_explains_is_left_to_a_person() -> None:
 def test_a_feed_stays_held_until_a_person_decides() -> None:
     later = [file(number, mean=IN_PMOL) for number in (3, 4, 5)]
     assert jumped(*BEFORE, *later) == {3: "pmol/L", 4: "pmol/L", 5: "pmol/L"}
-    decided = file(4, mean=IN_PMOL, is_approved=True)
+    decided = file(4, mean=IN_PMOL, approval=1)
     assert jumped(*BEFORE, later[0], decided, later[2]) == {3: "pmol/L"}
 
 
 def test_an_approved_conversion_continues_the_feed() -> None:
-    converted = file(3, mean=IN_PMOL, ucum="pmol/L", is_approved=True)
+    converted = file(3, mean=IN_PMOL, ucum="pmol/L", approval=1)
     assert jumped(*BEFORE, converted, file(4, mean=IN_PMOL, ucum="pmol/L"), file(5)) == {}
+
+
+def test_a_decision_is_no_leave_to_jump_again_until_the_next_one() -> None:
+    decided = [file(at, mean=IN_PMOL, ucum="pmol/L", approval=1) for at in (3, 4)]
+    back = file(5, mean=INSULIN_LN, ucum="pmol/L", approval=1)
+    assert list(jumped(*BEFORE, *decided, back)) == [5]  # uIU/mL and mIU/L are one size
+    again = file(6, mean=INSULIN_LN, ucum="pmol/L", approval=2)
+    assert jumped(*BEFORE, *decided, again) == {}
 
 
 def test_other_feeds_go_on() -> None:
     others = [file(number, lab="B") for number in range(3)]
-    found = switches(pl.DataFrame([*BEFORE, *others, file(3, mean=IN_PMOL), file(3, lab="B")]))
+    found = found_in(*BEFORE, *others, file(3, mean=IN_PMOL), file(3, lab="B"))
     assert found.select("lab", "file_id").rows() == [("A", 3)]
 
 

@@ -44,7 +44,7 @@ FIELDS: dict[str, Field] = {
     "likely_unit": Field(
         "VARCHAR", "The unit that explains the feed's jump; its rows are held. Else null."
     ),
-    "is_approved": Field("BOOLEAN", "Whether a person decided on the unit of these rows."),
+    "approval": Field("BIGINT", "Number of a person's decision on the unit of these rows."),
     "n_rows": Field("BIGINT", "Rows that came."),
     "mean_ln": Field("DOUBLE", "Mean of ln(number), in the unit as stated."),
     "var_ln": Field("DOUBLE", "Variance of ln(number)."),

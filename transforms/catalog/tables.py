@@ -262,7 +262,7 @@ NIGHT: dict[str, Table] = {
         _table(
             "feed",
             "one row per file, laboratory, analyte, timing and unit: what came, before the gate",
-            "source lab analyte timing ucum file_id known_at n_rows n mean_ln var_ln is_approved "
+            "source lab analyte timing ucum file_id known_at n_rows n mean_ln var_ln approval "
             "likely_unit",
             "file_id lab analyte timing ucum",
         ),
@@ -275,7 +275,7 @@ NIGHT: dict[str, Table] = {
         _table(
             "unit_proposal",
             "one row per row that waits for its unit: the likeliest one, for a person to approve",
-            "file_id line part analyte number proposed_unit proposed_value odds odds_basis",
+            "file_id line part lab analyte number source_unit proposed_unit proposed_value odds odds_basis",
             "file_id line part",
         ),
         _table(
@@ -322,6 +322,7 @@ INCOMING: dict[str, dict[str, str]] = {
         "high": "DOUBLE",
         "is_withdrawal": "BOOLEAN",
         "is_unit_held": "BOOLEAN",
+        "approval": "BIGINT",
     },
     "patient": {
         "source_birth_date": "VARCHAR",
