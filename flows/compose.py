@@ -208,8 +208,8 @@ def _held(row: Row) -> str:
 
 _ALARMS = {
     "silent": "{source}: no {analyte} since {last_on}, which is not its rhythm",
-    "few": "{source}: {rows_tonight} rows of {analyte}, usually {rows_usual:.0f}",
-    "many": "{source}: {rows_tonight} rows of {analyte}, usually {rows_usual:.0f}",
+    "few": "{source}: rows of {analyte} are few, {rows_tonight} and usually {rows_usual:.0f}",
+    "many": "{source}: rows of {analyte} are many, {rows_tonight} and usually {rows_usual:.0f}",
 }
 
 

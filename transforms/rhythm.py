@@ -77,9 +77,10 @@ def _alarm(silence: float | None, tonight: int, usual: float | None) -> str | No
         return "silent"
     if not tonight or usual is None:
         return None
-    if tonight < FEW * usual and tonight + SPREAD * math.sqrt(tonight) < usual:
+    spread = SPREAD * math.sqrt(usual)
+    if tonight < FEW * usual and tonight < usual - spread:
         return "few"
-    if tonight > MANY * usual and tonight - SPREAD * math.sqrt(tonight) > usual:
+    if tonight > MANY * usual and tonight > usual + spread:
         return "many"
     return None
 
@@ -103,6 +104,7 @@ def _share(days: Mapping[date, int], past: Sequence[date], weekday: int, share: 
 def _usual(rows: Mapping[date, int], as_of: date) -> float | None:
     """The median of what came on this weekday before; of all days where those are few."""
     past = {day: n for day, n in rows.items() if as_of - WINDOW <= day < as_of}
+    if len(past) < FEWEST_ARRIVALS:
+        return None
     alike = [n for day, n in past.items() if day.weekday() == as_of.weekday()]
-    known = alike if len(alike) >= FEWEST_ARRIVALS // 2 else list(past.values())
-    return float(median(known)) if len(known) >= FEWEST_ARRIVALS // 2 else None
+    return float(median(alike if len(alike) >= FEWEST_ARRIVALS // 2 else past.values()))

@@ -84,6 +84,16 @@ def test_a_small_feed_varies_without_alarm() -> None:
     assert feed_checks(frame, last)["alarm"].to_list() == [None]
 
 
+def test_a_handful_of_rows_or_of_nights_makes_no_alarm_of_volume() -> None:
+    few_rows = [("lab", "hdl", day, 6) for day in nights(6, range(7))]
+    last = few_rows[-1][2] + timedelta(days=1)
+    names = ["source", "analyte", "known_on", "rows"]
+    frame = pl.DataFrame([*few_rows, ("lab", "hdl", last, 1)], schema=names, orient="row")
+    assert feed_checks(frame, last)["alarm"].to_list() == [None]
+    days = nights(1, range(4))
+    assert check(days, after(days, 1), rows=1)["alarm"] is None
+
+
 def test_each_source_and_analyte_has_its_own_rhythm() -> None:
     days = nights(4, range(7))
     came = [("a", "insulin", day, 5) for day in days]
