@@ -61,7 +61,7 @@ def _add_draw(
     into[10] += sign * (u * t)
     into[11] += sign * v
     into[12] += sign * (v * t)
-    into[13] += sign * (w[3] - 0.5 * (u * dy + v * dg))
+    into[13] += sign * (w[3] + work.odds[j, kind[1]] - 0.5 * (u * dy + v * dg))
 
 
 @compiled
@@ -75,6 +75,7 @@ def load(draws: Draws, case: Ints, work: Work) -> int:
             work.y[n] = draws.y[j]
             work.g[n] = draws.g[j]
             work.spread[n], work.extra[n] = draws.spread[j], draws.extra[j]
+            work.odds[n] = draws.odds[j]
             n += 1
     return n
 

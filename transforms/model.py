@@ -54,6 +54,11 @@ SUSPECTS_IN_PAIRS = 12
 PAIR_FROM = 0.2
 """``p_climbing_unseen`` from which two draws may be bad: tier C begins at .3."""
 
+NOT_FASTING = "non-fasting"
+"""The contamination whose rate evidence about a single draw replaces."""
+LEAST_DOUBT = (0.002, 0.9)
+"""Evidence makes a draw neither surely fasting nor surely not (judgement)."""
+
 RESULTS = (
     "insulin_level",
     "insulin_slope",
@@ -87,7 +92,8 @@ class Series:
     none); at least one draw must remain. Also per draw, for all that are not one usual draw:
     ``spread``, a factor on the whole noise covariance (1 / m for the mean of m repeats; None: all
     1), and ``extra``, a variance on top of the noise of ln insulin (None: all 0); both finite,
-    the one above 0, the other not below.
+    the one above 0, the other not below; and ``odds`` (draws, B), added to the log rate of each
+    kind of draw (None: all 0), see :func:`told_apart`.
     """
 
     day: Ints
@@ -96,30 +102,34 @@ class Series:
     cases: Ints
     spread: Floats | None = None
     extra: Floats | None = None
+    odds: Floats | None = None
 
     def continued(self, day: int, y: Floats, g: float) -> Series:
         """All draws, of one patient, and one more: a case for each possible ``y``."""
         n, size = len(y), len(self.day) + 1
         starts = np.arange(n) * size
+        odds = None if self.odds is None else np.tile(np.pad(self.odds, ((0, 1), (0, 0))), (n, 1))
         return Series(
             np.tile(np.append(self.day, day), n),
             np.column_stack([np.tile(self.y, (n, 1)), y]).ravel(),
             np.tile(np.append(self.g, g), n),
             np.stack([starts, starts + size, np.full(n, -1)], axis=1),
-            np.tile(np.append(self.draws().spread, 1.0), n),
-            np.tile(np.append(self.draws().extra, 0.0), n),
+            np.tile(np.append(self.draws(1).spread, 1.0), n),
+            np.tile(np.append(self.draws(1).extra, 0.0), n),
+            odds,
         )
 
-    def draws(self) -> Draws:
+    def draws(self, kinds: int) -> Draws:
         """The draws as arrays of one layout, for which a loop is compiled once."""
         spread = np.ones(len(self.day)) if self.spread is None else self.spread
         extra = np.zeros(len(self.day)) if self.extra is None else self.extra
-        values = (_plain(column) for column in (self.y, self.g, spread, extra))
+        odds = np.zeros((len(self.day), kinds)) if self.odds is None else self.odds
+        values = (_plain(column) for column in (self.y, self.g, spread, extra, odds))
         return Draws(_plain(self.day), *values)
 
     def swept(self, loop: Loop[Part], model: Model) -> list[Part]:
         """What the compiled ``loop`` makes of each batch of cases, in order."""
-        draws, cases = self.draws(), _plain(self.cases)
+        draws, cases = self.draws(model.rate.size), _plain(self.cases)
         bounds = Bounds(SUSPECTS, SUSPECTS_IN_PAIRS, PAIR_FROM)
 
         def sweep(start: int) -> Part:
@@ -181,6 +191,25 @@ def foretold(series: Series, noise: Noise, prior: Prior) -> Floats:
     from transforms import passes
 
     return np.concatenate(series.swept(passes.foretell, arrays(noise, prior, INSULIN_LIMIT)))
+
+
+def told_apart(fasting: Floats, noise: Noise) -> Floats | None:
+    """What P(fasting) of each draw adds to the log rates of the kinds of draw: (draws, B).
+
+    Where it is not a number the noise's own rates stand (a row of 0). The rate of
+    :data:`NOT_FASTING` becomes 1 - P(fasting), within :data:`LEAST_DOUBT`; draws that are bad in
+    another way are as frequent as ever.
+    """
+    rates = np.array([item.rate for item in noise.contaminations])
+    names = [item.name for item in noise.contaminations]
+    if NOT_FASTING not in names or np.isnan(fasting).all():
+        return None
+    kind, odds = names.index(NOT_FASTING), np.zeros((len(fasting), len(rates) + 1))
+    fed = np.clip(1 - fasting, *LEAST_DOUBT)
+    others = rates.sum() - rates[kind]
+    odds[:, 0] = np.log(1 - others - fed) - np.log(1 - rates.sum())
+    odds[:, 1 + kind] = np.log(fed) - np.log(rates[kind])
+    return np.nan_to_num(odds, nan=0.0)
 
 
 def arrays(noise: Noise, prior: Prior, insulin_limit: float) -> Model:

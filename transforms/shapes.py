@@ -51,13 +51,17 @@ class Model(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """All draws, sorted by patient and day; see :class:`transforms.model.Series`."""
+    """All draws, sorted by patient and day; see :class:`transforms.model.Series`.
+
+    ``odds`` (draws, B): what is known of a draw beside its values, on the log rate of each kind.
+    """
 
     day: Ints
     y: Floats
     g: Floats
     spread: Floats
     extra: Floats
+    odds: Floats
 
 
 class Bounds(NamedTuple):
@@ -89,6 +93,7 @@ class Work(NamedTuple):
     g: Floats
     spread: Floats
     extra: Floats
+    odds: Floats
     residual: Floats
     suspect: Ints
     base: Floats
@@ -138,6 +143,7 @@ def workspace(model: Model, bounds: Bounds, longest: int) -> Work:
         g=np.empty(longest),
         spread=np.empty(longest),
         extra=np.empty(longest),
+        odds=np.empty((longest, kinds)),
         residual=np.empty(longest),
         suspect=np.empty(bounds.suspects, np.int64),
         base=np.zeros((scales, SUMS)),

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from transforms.catalog.prior import SHIPPED_NOISE, SHIPPED_PRIOR, Noise, Prior
-from transforms.model import INSULIN_LIMIT, Series, described, doubted, foretold
+from transforms.model import INSULIN_LIMIT, Series, described, doubted, foretold, told_apart
 from transforms.shapes import Floats, Ints
 
 GRAINS = 1e9
@@ -52,7 +52,9 @@ def trends(
         pairs: fasting pairs in use, in any order: ``patient_id``, ``drawn_on``, ``insulin_uiu_ml``
             and ``glucose_mg_dl``, both above zero. Several pairs of one patient and day are one
             visit, their geometric mean. Optional: ``insulin_comparator`` (insulin lies beyond that
-            value), ``repeats`` (draws a pair is the mean of), ``is_ill`` (counts for less).
+            value), ``repeats`` (draws a pair is the mean of), ``is_ill`` (counts for less),
+            ``p_fasting`` (what is known of that draw beside its values, null: nothing; see
+            :mod:`transforms.fasting_evidence`).
         noise: the noise of one visit, and how draws go bad.
         prior: how people differ.
         insulin_limit: uIU/mL, for ``p_insulin_high``.
@@ -192,7 +194,9 @@ def shuffled(
     visits = _visits(pairs)
     days = visits.select(*_KEY, "row", "first", "first_on")
     order = pl.struct(*_KEY).hash(seed=_SHUFFLE)
-    values = visits.select("patient_id", "y", "g", "bound", "repeats", "is_ill", order=order)
+    values = visits.select(
+        *("patient_id", "y", "g", "bound", "repeats", "is_ill", "p_fasting"), order=order
+    )
     mixed = values.sort("patient_id", "order").drop("patient_id", "order")
     found = described(
         _newest(pl.concat([days, mixed], how="horizontal"), noise, prior), noise, prior
@@ -268,6 +272,7 @@ def _completed(pairs: pl.LazyFrame) -> pl.LazyFrame:
         _BOUND: pl.lit(None, dtype=pl.String),
         "repeats": pl.lit(1),
         "is_ill": pl.lit(value=False),
+        "p_fasting": pl.lit(None, dtype=pl.Float64),
     }
     return pairs.with_columns(**{k: v for k, v in usual.items() if k not in named})
 
@@ -277,7 +282,7 @@ def _visits(pairs: pl.LazyFrame) -> pl.DataFrame:
 
     ``y`` and ``g`` are logarithms in :data:`GRAINS`; ``bound`` is the comparator where insulin is
     only known to lie beyond ``y``; ``repeats`` counts draws that are averaged in the visit;
-    ``is_ill``: the person was.
+    ``is_ill``: the person was; ``p_fasting``: the least of its pairs.
     ``row`` counts rows from 0, ``first`` is the ``row`` of the patient's first visit and
     ``first_on`` its day.
     """
@@ -289,6 +294,7 @@ def _visits(pairs: pl.LazyFrame) -> pl.DataFrame:
         bound=_BOUND,
         is_ill="is_ill",
         repeats=pl.col("repeats").clip(lower_bound=1).cast(pl.Int64),
+        p_fasting="p_fasting",
     )
     exact = pl.col("bound").is_null()
     limits = logs.filter(~exact).sort("y", "bound").group_by(_KEY).agg(pl.col("y", "bound").last())
@@ -300,6 +306,7 @@ def _visits(pairs: pl.LazyFrame) -> pl.DataFrame:
             g=pl.col("g").sum() // pl.len(),
             repeats=(pl.col("repeats") * exact).sum().clip(1),
             is_ill=pl.col("is_ill").any(),
+            p_fasting=pl.col("p_fasting").min(),
         )
         .join(limits, on=_KEY, how="left")
         .with_columns(
@@ -338,8 +345,9 @@ def _series(visits: pl.DataFrame, cases: Ints, noise: Noise, prior: Prior) -> Se
     y, g = (visits[name].to_numpy() / GRAINS for name in ("y", "g"))
     spread = 1 - noise.within_visit * (1 - 1 / visits["repeats"].to_numpy())
     spread *= np.where(visits["is_ill"], noise.ill_spread, 1.0)
+    odds = told_apart(visits["p_fasting"].cast(pl.Float64).to_numpy(), noise)
     if visits["bound"].null_count() == visits.height:
-        return Series(day, y, g, cases, spread, np.zeros(len(y)))
+        return Series(day, y, g, cases, spread, np.zeros(len(y)), odds)
     from transforms.censored import sites
 
     low, high = (
@@ -347,7 +355,7 @@ def _series(visits: pl.DataFrame, cases: Ints, noise: Noise, prior: Prior) -> Se
         for beyond, end in ((BELOW, -np.inf), (ABOVE, np.inf))
     )
     stood, extra = sites(day, visits["first"].to_numpy(), low, high, noise, prior)
-    return Series(day, stood, g, cases, spread, extra)
+    return Series(day, stood, g, cases, spread, extra, odds)
 
 
 def _readable(found: dict[str, Floats]) -> dict[str, pl.Series]:

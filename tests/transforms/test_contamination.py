@@ -21,13 +21,13 @@ from scipy.stats import norm, rankdata
 
 from tests.transforms.test_trends import feigned
 from transforms.catalog.prior import SHIPPED_NOISE, SHIPPED_PRIOR, Noise
-from transforms.model import INSULIN_SLOPE, SUSPECTS, Series, described, doubted
+from transforms.model import INSULIN_SLOPE, SUSPECTS, Series, described, doubted, told_apart
 from transforms.synthetic.physiology import cohort
-from transforms.trends import doubts, trends, without_each
+from transforms.trends import doubts, shuffled, trends, without_each
 
 Floats = NDArray[np.float64]
-Values = list[tuple[float, float, float, float]]
-"""Insulin, glucose, spread and extra of each draw."""
+Values = list[tuple[float, float, float, float, float]]
+"""Insulin, glucose, spread, extra and P(fasting), if known, of each draw."""
 PLAIN = replace(SHIPPED_NOISE, scales=((1.0, 1.0),), contaminations=())
 KINDS = SHIPPED_NOISE.contaminations
 
@@ -88,14 +88,17 @@ def _followed(
     sd = np.array([scale * SHIPPED_NOISE.insulin_sd, SHIPPED_NOISE.glucose_sd])
     cross = SHIPPED_NOISE.correlation * sd[0] * sd[1]
     log_weight = 0.0
-    for day, (insulin, glucose, factor, extra), kind in zip(days, values, kinds, strict=True):
+    for day, (insulin, glucose, factor, extra, fasting), kind in zip(
+        days, values, kinds, strict=True
+    ):
         t = (day - days[-1]) / 365.25
         x = np.array([[1, t, 0, 0, t - years.mean()], [0, 0, 1, t, 0]])
         r = factor * np.array([[sd[0] ** 2, cross], [cross, sd[1] ** 2]]) + np.diag([extra, 0])
-        rate, shift = 1 - sum(k.rate for k in KINDS), np.zeros(2)
+        rates = [1 - fasting if k.name == "non-fasting" and fasting > 0 else k.rate for k in KINDS]
+        rate, shift = 1 - sum(rates), np.zeros(2)
         if kind:
             bad = KINDS[kind - 1]
-            rate, shift = bad.rate, np.array([bad.insulin[0], bad.glucose[0]])
+            rate, shift = rates[kind - 1], np.array([bad.insulin[0], bad.glucose[0]])
             r = r + np.diag([bad.insulin[1], bad.glucose[1]])
         spread = x @ covariance @ x.T + r
         expected = x @ mean + shift
@@ -114,6 +117,7 @@ few_draws = st.lists(
         st.floats(60, 160),
         st.sampled_from([1.0, 1.0, 0.5]),
         st.sampled_from([0.0, 0.0, 0.2]),
+        st.sampled_from([np.nan, np.nan, 0.99, 0.3]),
     ),
     min_size=1,
     max_size=3,
@@ -124,12 +128,12 @@ few_draws = st.lists(
 @settings(max_examples=8, deadline=None)
 @given(few_draws)
 def test_bad_draws_are_weighed_as_a_filter_weighs_them(
-    draws: list[tuple[int, float, float, float, float]],
+    draws: list[tuple[int, float, float, float, float, float]],
 ) -> None:
     days, values = [draw[0] for draw in draws], [draw[1:] for draw in draws]
-    insulin, glucose, spread, extra = np.array(values).T
-    cases = np.array([[0, len(days), -1]])
-    series = Series(np.array(days), np.log(insulin), np.log(glucose), cases, spread, extra)
+    insulin, glucose, spread, extra, fasting = np.array(values).T
+    cases, odds = np.array([[0, len(days), -1]]), told_apart(fasting, SHIPPED_NOISE)
+    series = Series(np.array(days), np.log(insulin), np.log(glucose), cases, spread, extra, odds)
     for most_bad, pair_from in ((1, 2.0), (2, 0.0)):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("transforms.model.PAIR_FROM", pair_from)
@@ -261,3 +265,38 @@ def test_rates_that_leave_no_draw_good_are_refused() -> None:
     always = replace(SHIPPED_NOISE, contaminations=(replace(KINDS[0], rate=1.0),))
     with pytest.raises(ValueError, match="less than one"):
         p_unseen(yearly([8.0]), always)
+
+
+RISEN = [7.0, 7.5, 7.0, 19.0]
+
+
+def last_known(p_fasting: float | None) -> pl.LazyFrame:
+    """A series whose last insulin is high, and what is known of the fast before that draw."""
+    known = pl.Series("p_fasting", [None, None, None, p_fasting], dtype=pl.Float64)
+    return yearly(RISEN).with_columns(known)
+
+
+def test_a_draw_known_to_follow_a_meal_is_doubted_and_one_known_to_be_fasting_is_not() -> None:
+    def p_bad(pairs: pl.LazyFrame) -> float:
+        return float(doubts(pairs).collect()["p_bad"][-1])
+
+    assert p_bad(last_known(0.2)) > p_bad(last_known(None)) + 0.2
+    assert p_bad(last_known(0.998)) < p_bad(last_known(None)) - 0.05
+    assert p_unseen(last_known(0.2)) < p_unseen(last_known(None)) < p_unseen(last_known(0.998))
+
+
+def test_where_nothing_is_known_of_any_fast_nothing_changes_to_the_bit() -> None:
+    assert trends(last_known(None)).collect().equals(trends(yearly(RISEN)).collect())
+    assert not trends(last_known(0.2)).collect().equals(trends(yearly(RISEN)).collect())
+
+
+def test_what_is_known_of_one_persons_fast_moves_nobody_else() -> None:
+    other = yearly(RISEN).with_columns(patient_id=pl.lit("b"))
+    both = pl.concat([last_known(0.2), other], how="diagonal")
+    found = trends(both).collect().filter(patient_id="b")
+    assert found.drop("patient_id").equals(trends(yearly(RISEN)).collect().drop("patient_id"))
+
+
+def test_knowledge_of_a_fast_stays_with_its_values_when_visits_are_shuffled() -> None:
+    known, unknown = (shuffled(last_known(p)).collect()["p_shuffled"][0] for p in (0.2, None))
+    assert known != unknown
