@@ -13,7 +13,8 @@ from datetime import date
 import duckdb
 import polars as pl
 
-from transforms import frozen, wearables
+from flows.standing import results, sensor_glucose, signals, spans, write
+from transforms import frozen
 from transforms.catalog.prior import Noise, Prior
 from transforms.catalog.rule import RULE
 from transforms.catalog.tables import DERIVED, HISTORY
@@ -30,17 +31,13 @@ from transforms.statuses import at_draws, statuses
 from transforms.trends import doubts, forecasts, latest, shuffled, trends, without_each
 from transforms.wearables import wearable_days
 from warehouse import feeds
-from warehouse.store import frame, replace, replace_frame
+from warehouse.store import frame, replace
 
 Models = Sequence[FrozenModel]
 Judge = Callable[[pl.LazyFrame, Noise, Prior], pl.LazyFrame]
 
 SHARD = 25_000
 """Patients computed at a time: bounds memory."""
-_LIVE = (
-    "superseded_at IS NULL AND status NOT IN "
-    "('cancelled', 'deleted', 'wrong_patient', 'entered_in_error')"
-)
 _LASTING_MERGES = (
     "SELECT source, patient_id, arg_max(merged_into, (known_at, file_id, line)) AS into "
     "FROM store.patient WHERE status = 'merge' AND merged_into IS NOT NULL GROUP BY ALL"
@@ -62,7 +59,6 @@ _OUTLIVED = """
 """
 """A laboratory that uses its numbers again has the patient in them; when two patients turn out to
 be one, a number reported for both is one result, and the later report stands."""
-_AFFECTED = "patient_id IN (SELECT patient_id FROM affected)"
 
 
 def compute(con: duckdb.DuckDBPyConnection, as_of: date, models: Models) -> dict[str, int]:
@@ -135,11 +131,6 @@ def _count(con: duckdb.DuckDBPyConnection, table: str = "") -> int:
     return int(found[0]) if found else 0
 
 
-def _write(con: duckdb.DuckDBPyConnection, name: str, rows: pl.LazyFrame | pl.DataFrame) -> int:
-    table = DERIVED[name]
-    return replace_frame(con, table, _AFFECTED if table.per else "true", rows.lazy().collect())
-
-
 def _persons(con: duckdb.DuckDBPyConnection) -> None:
     """Persons and merges; keeps the old merges to see whose data moved."""
     con.execute("CREATE OR REPLACE TEMP TABLE old_alias AS SELECT * FROM store.patient_alias")
@@ -158,8 +149,8 @@ def _persons(con: duckdb.DuckDBPyConnection) -> None:
         f"UNION {staged}",
     )
     everyone = persons(records.lazy(), mentioned.lazy(), alias.lazy())
-    _write(con, "patient_alias", alias)
-    _write(con, "person", everyone.sort("patient_id"))
+    write(con, "patient_alias", alias)
+    write(con, "person", everyone.sort("patient_id"))
     replace(con, DERIVED["outlived"], "true", _OUTLIVED)
 
 
@@ -179,40 +170,9 @@ def _changed(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _standing(con: duckdb.DuckDBPyConnection, table: str, columns: str, where: str) -> pl.LazyFrame:
-    """Standing rows of a history table for the affected persons, under the survivor."""
-    return frame(
-        con,
-        f"SELECT {columns}, coalesce(survivor_id, h.patient_id) AS patient_id FROM store.{table} h "
-        f"LEFT JOIN store.patient_alias USING (patient_id) WHERE {where} "
-        "AND coalesce(survivor_id, h.patient_id) IN (SELECT patient_id FROM affected)",
-    ).lazy()
-
-
-def _spans(con: duckdb.DuckDBPyConnection, table: str) -> pl.LazyFrame:
-    columns = "code_system, code, name, start_on, end_on"
-    return _standing(con, table, f'{columns}, "class"' if table == "medication" else columns, _LIVE)
-
-
-def _results(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
-    analytes = (
-        "'insulin', 'glucose', 'fasting_status', 'fasting_duration', 'haemolysis_index', "
-        "'triglyceride', 'hdl', 'steps', 'sleep_duration', 'resting_heart_rate', 'weight'"
-    )
-    return _standing(
-        con,
-        "observation",
-        "analyte, observed_at, observed_local, observed_on, observed_precision, value, comparator, "
-        "fasting, lab, assay, absent_reason, comment, known_at",
-        f"{_LIVE} AND analyte IN ({analytes}) AND NOT EXISTS (FROM store.outlived x WHERE "
-        "x.source = h.source AND x.patient_id = h.patient_id AND x.analyte = h.analyte "
-        "AND x.timing = h.timing AND x.result_id = h.result_id)",
-    )
-
-
 def _pairs(con: duckdb.DuckDBPyConnection, models: Models) -> pl.LazyFrame:
-    bars = barred_days(_spans(con, "condition"), _spans(con, "medication"))
-    return fasting_pairs(_results(con), bars, models)
+    bars = barred_days(spans(con, "condition"), spans(con, "medication"))
+    return fasting_pairs(results(con), bars, models)
 
 
 def _per_patient(con: duckdb.DuckDBPyConnection, models: Models) -> dict[str, int]:
@@ -220,14 +180,14 @@ def _per_patient(con: duckdb.DuckDBPyConnection, models: Models) -> dict[str, in
     used = frozen.levelled(pairs.filter("used")).collect().lazy()
     series = _judged(used, models, trends)
     doubted = pairs.join(_judged(used, models, doubts), on=["patient_id", "drawn_on"], how="left")
-    results = _results(con)
+    known = results(con)
     return {
-        "fasting_pair": _write(con, "fasting_pair", doubted.sort("patient_id", "drawn_on")),
-        "trend_at_draw": _write(con, "trend_at_draw", series),
-        "trend": _write(con, "trend", _newest(series, used, models)),
-        "index_value": _write(con, "index_value", index_values(_exact(pairs), _lipids(results))),
-        "wearable_day": _write(con, "wearable_day", wearable_days(results, _signals(con))),
-        "cgm_day": _cgm(con),
+        "fasting_pair": write(con, "fasting_pair", doubted.sort("patient_id", "drawn_on")),
+        "trend_at_draw": write(con, "trend_at_draw", series),
+        "trend": write(con, "trend", _newest(series, used, models)),
+        "index_value": write(con, "index_value", index_values(_exact(pairs), _lipids(known))),
+        "wearable_day": write(con, "wearable_day", wearable_days(known, signals(con))),
+        "cgm_day": write(con, "cgm_day", cgm_days(sensor_glucose(con))),
     }
 
 
@@ -270,27 +230,6 @@ def _lipids(results: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _signals(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
-    kinds = ", ".join(f"'{kind}'" for kind in wearables.KINDS)
-    return _standing(
-        con,
-        "sample",
-        "kind, h.source || ' ' || coalesce(device, '') AS device, coalesce(method, '') AS method, "
-        "observed_at, ended_at, observed_local, observed_precision, value",
-        f"superseded_at IS NULL AND kind IN ({kinds})",
-    )
-
-
-def _cgm(con: duckdb.DuckDBPyConnection) -> int:
-    samples = _standing(
-        con,
-        "sample",
-        "coalesce(device, '') AS device, observed_at, observed_on AS local_date, value, comparator",
-        "superseded_at IS NULL AND kind = 'sensor_glucose'",
-    )
-    return _write(con, "cgm_day", cgm_days(samples))
-
-
 def findings(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
     """What the rule says after every draw of everyone (:func:`transforms.statuses.at_draws`)."""
     series = frame(
@@ -306,7 +245,7 @@ def findings(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
 
 def _tonight(con: duckdb.DuckDBPyConnection, as_of: date, models: Models) -> dict[str, int]:
     con.execute("CREATE OR REPLACE TEMP TABLE affected AS SELECT patient_id FROM store.person")
-    excluded = excluded_spans(_spans(con, "condition"), _spans(con, "medication"))
+    excluded = excluded_spans(spans(con, "condition"), spans(con, "medication"))
     excluded = excluded.collect().lazy()
     found = findings(con).collect().lazy()
     newest = found.group_by("patient_id", maintain_order=True).last()
@@ -320,9 +259,9 @@ def _tonight(con: duckdb.DuckDBPyConnection, as_of: date, models: Models) -> dic
     draws = frame(con, "SELECT patient_id, used, reason FROM store.fasting_pair").lazy()
     status = statuses(people, newest, _draw_facts(draws), excluded, as_of).collect().lazy()
     counts = {
-        "patient_status": _write(con, "patient_status", status),
-        "cohort": _write(con, "cohort", cohorts(found, pl.concat([excluded, minors]), as_of)),
-        "cohort_attrition": _write(con, "cohort_attrition", attrition(status)),
+        "patient_status": write(con, "patient_status", status),
+        "cohort": write(con, "cohort", cohorts(found, pl.concat([excluded, minors]), as_of)),
+        "cohort_attrition": write(con, "cohort_attrition", attrition(status)),
     }
     replace(con, DERIVED["tonight"], "true", f"SELECT DATE '{as_of}' AS as_of")
     counts["feed_check"] = feeds.keep_checks(con, feed_checks(feeds.arrivals(con), as_of))
@@ -340,15 +279,15 @@ def _checks(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
         "JOIN store.patient_status s ON s.patient_id = t.patient_id ORDER BY t.patient_id",
     )
     return {
-        "prediction_check": _write(con, "prediction_check", prediction_checks(newest.lazy())),
-        "list_check": _write(con, "list_check", list_check(newest.filter("is_evaluated"))),
+        "prediction_check": write(con, "prediction_check", prediction_checks(newest.lazy())),
+        "list_check": write(con, "list_check", list_check(newest.filter("is_evaluated"))),
     }
 
 
 def _models(con: duckdb.DuckDBPyConnection, models: Models) -> dict[str, int]:
     return {
-        "model": _write(con, "model", frozen.models_frame(models)),
-        "platform": _write(con, "platform", frozen.platforms_frame(models)),
+        "model": write(con, "model", frozen.models_frame(models)),
+        "platform": write(con, "platform", frozen.platforms_frame(models)),
     }
 
 
