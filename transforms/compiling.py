@@ -21,6 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 SOURCES = (
     "catalog/prior",
     "censored",
+    "cgm_excursions",
     "compiling",
     "kernel",
     "normals",
