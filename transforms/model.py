@@ -32,6 +32,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from transforms.catalog.fasting import CONTAMINATED
 from transforms.catalog.prior import Noise, Prior
 from transforms.shapes import Bounds, Draws, Floats, Ints, Model, Work, workspace
 
@@ -56,8 +57,6 @@ PAIR_FROM = 0.2
 
 NOT_FASTING = "non-fasting"
 """The contamination whose rate evidence about a single draw replaces."""
-LEAST_DOUBT = (0.002, 0.9)
-"""Evidence makes a draw neither surely fasting nor surely not (judgement)."""
 
 RESULTS = (
     "insulin_level",
@@ -197,16 +196,16 @@ def told_apart(fasting: Floats, noise: Noise) -> Floats | None:
     """What P(fasting) of each draw adds to the log rates of the kinds of draw: (draws, B).
 
     Where it is not a number the noise's own rates stand (a row of 0). The rate of
-    :data:`NOT_FASTING` becomes 1 - P(fasting), within :data:`LEAST_DOUBT`; draws that are bad in
-    another way are as frequent as ever.
+    :data:`NOT_FASTING` becomes 1 - P(fasting), within bounds; draws that are bad in another way
+    are as frequent as ever.
     """
     rates = np.array([item.rate for item in noise.contaminations])
     names = [item.name for item in noise.contaminations]
     if NOT_FASTING not in names or np.isnan(fasting).all():
         return None
     kind, odds = names.index(NOT_FASTING), np.zeros((len(fasting), len(rates) + 1))
-    fed = np.clip(1 - fasting, *LEAST_DOUBT)
-    others = rates.sum() - rates[kind]
+    others, (least, most) = rates.sum() - rates[kind], CONTAMINATED
+    fed = np.clip(1 - fasting, least, min(most, 0.99 - others))
     odds[:, 0] = np.log(1 - others - fed) - np.log(1 - rates.sum())
     odds[:, 1 + kind] = np.log(fed) - np.log(rates[kind])
     return np.nan_to_num(odds, nan=0.0)
