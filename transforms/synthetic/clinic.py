@@ -2,25 +2,27 @@
 
 People and their draws are simulated (:mod:`physiology`), written down by laboratories and nurses
 (:mod:`results`), befallen by what befalls real deliveries (:mod:`incidents`), and written out
-(:mod:`emit`). The first night brings everything known before; the others are small. The same
-arguments give the same bytes: there is no clock here.
+(:mod:`emit`); some people wear sensors (:mod:`worn`) or carry phones (:mod:`phones`). The first
+night brings everything known before; the others are small. The same arguments give the same
+bytes: there is no clock here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 
-import numpy as np
 import polars as pl
 
 from transforms.synthetic import emit, register
+from transforms.synthetic.challenges import challenge_results
 from transforms.synthetic.incidents import EVENING, EVENING_NIGHT, MAIN, befallen
 from transforms.synthetic.people import NIGHTS, clientele
+from transforms.synthetic.phones import Carried, carried
 from transforms.synthetic.results import answers, results, stamped, visits, vitals
-from transforms.synthetic.sensors import Wear, autumn_change, readings
 from transforms.synthetic.truth import counts, truth
+from transforms.synthetic.worn import Worn, worn
 
 Files = dict[str, bytes]
 
@@ -45,7 +47,10 @@ class Clinic:
 
     ``truth``: a row a person: ``patient_id`` (the surviving one), ``class_`` (the simulated
     course), ``slope_pct_year`` (of true insulin over the person's own draws), ``is_positive``
-    (climbs unseen; simulated, so of excluded people too), ``note`` (what was arranged, by ";").
+    (climbs unseen; simulated, so of excluded people too), ``liver_course`` and ``adipose_course``
+    (``worsening`` or ``steady``, apart from what insulin itself does to the tissue's indices),
+    ``liver_pct_year``, ``adipose_pct_year`` (their pace at first), ``note`` (what was arranged,
+    by ";").
     ``planted``: name -> how often it is found in the files: rows for what happens to a result
     (``late`` to ``unknown_unit``), results for ``censored`` and ``haemolysed``, draws for
     ``non_fasting`` and the ``..._unsaid``, people, files or readings for the rest.
@@ -71,7 +76,8 @@ def clinic(patients: int = 300, seed: int = 11, last_night: date = date(2026, 11
     nights = tuple(last_night - timedelta(days=NIGHTS - 1 - i) for i in range(NIGHTS))
     clients = clientele(patients, seed, nights)
     visit = visits(clients, seed, nights[0])
-    rows = befallen(results(visit))
+    challenges = challenge_results(visit, seed)
+    rows = befallen(pl.concat([results(visit), challenges]))
     tables = {
         "labs": rows,
         "vitals": vitals(visit),
@@ -79,23 +85,31 @@ def clinic(patients: int = 300, seed: int = 11, last_night: date = date(2026, 11
         "conditions": register.conditions(clients, seed, nights[0]),
         "medications": register.medications(clients, nights[0]),
     }
-    worn = tuple(_worn(clients.people, nights[0], seed))
-    files = _mishaps([_delivery(tables, worn, k, nights) for k in range(1, NIGHTS + 1)], nights)
+    sensors = tuple(worn(clients.people, visit, nights[0], seed))
+    phones = tuple(carried(visit, nights[0], seed))
+    brought = [_delivery(tables, (*sensors, *phones), k, nights) for k in range(1, NIGHTS + 1)]
+    files = _mishaps(brought, nights)
     return Clinic(
         nights=tuple(Night(*night) for night in zip(nights, files, strict=True)),
-        truth=truth(clients, visit),
-        planted=counts(clients, visit, tables, [(each.path, each.readings) for each in worn]),
+        truth=truth(clients, visit, challenges),
+        planted={
+            **counts(clients, visit, tables, [(each.path, each.readings) for each in sensors]),
+            "phone_files": len(phones),
+        },
     )
 
 
 def _delivery(
-    tables: Mapping[str, pl.DataFrame], worn: tuple[_Worn, ...], k: int, nights: tuple[date, ...]
+    tables: Mapping[str, pl.DataFrame],
+    devices: tuple[Worn | Carried, ...],
+    k: int,
+    nights: tuple[date, ...],
 ) -> Files:
     """The files of night ``k`` (from 1) as they should be."""
     tonight = {name: table.filter(pl.col("night") == k) for name, table in tables.items()}
     day = nights[k - 1]
-    sensors = {each.path: each.file(day) for each in worn if each.night == k}
-    return {**_clinic_csv(tonight, day), **_fhir(tonight, day), **sensors}
+    exported = {each.path: each.file(day) for each in devices if each.night == k}
+    return {**_clinic_csv(tonight, day), **_fhir(tonight, day), **exported}
 
 
 def _clinic_csv(tonight: Mapping[str, pl.DataFrame], day: date) -> Files:
@@ -169,79 +183,3 @@ def _cut(whole: bytes) -> bytes:
     """The file as it is when its last row stopped halfway."""
     last = whole.rindex(b"\n", 0, -1) + 1
     return whole[: (last + len(whole)) // 2]
-
-
-# ---------------------------------------------------------------- sensors
-
-
-@dataclass(frozen=True, slots=True)
-class _Worn:
-    """One sensor's file to be: whose, of which brand, on which night."""
-
-    brand: str
-    night: int
-    wearer: emit.Wearer
-    readings: pl.DataFrame
-
-    @property
-    def path(self) -> str:
-        name = {"dexcom": "clarity", "libre": "libre"}[self.brand]
-        return f"{self.brand}/{self.wearer.patient_id}/{name}.csv"
-
-    def file(self, day: date) -> bytes:
-        if self.brand == "dexcom":
-            return emit.clarity_csv(self.readings, self.wearer)
-        return emit.libre_csv(self.readings, self.wearer, datetime.combine(day, time(20)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """A brand's sensor: the night its file comes, when it was put on, nights lain upon."""
-
-    brand: str
-    night: int
-    starts_on: date
-    days: int
-    low_nights: tuple[int, ...] = ()
-
-    def wear(self, glucose: float, *, is_high: bool) -> Wear:
-        """This sensor on somebody of that fasting glucose; ``is_high``: far above it all day."""
-        return Wear(
-            self.starts_on,
-            self.days,
-            step=5 if self.brand == "dexcom" else 15,
-            base=glucose + (45 if is_high else 3),
-            appetite=5.5 if is_high else 1.0,
-            low_nights=self.low_nights,
-            scanned=0.0 if self.brand == "dexcom" else 0.08,
-        )
-
-
-def _plans(first: date) -> tuple[_Plan, ...]:
-    """The first is worn over the night on which the clocks go back."""
-
-    def before(days: int) -> date:
-        return first - timedelta(days=days)
-
-    return (
-        _Plan("dexcom", 1, autumn_change(first) - timedelta(days=6), 12, (2,)),
-        _Plan("dexcom", 1, before(15), 14, (3, 9)),
-        _Plan("dexcom", 3, before(9), 10),
-        _Plan("libre", 1, before(15), 14, (6,)),
-        _Plan("libre", 4, before(10), 11),
-        _Plan("dexcom", 2, before(14), 14),
-    )
-
-
-def _worn(people: pl.DataFrame, first: date, seed: int) -> Iterator[_Worn]:
-    """Four of one brand and two of the other, the last on somebody whose glucose is high."""
-    wearers = people.filter(pl.col("role").is_in(["sensor", "high_sensor"])).sort(
-        pl.col("role") == "high_sensor", "patient_id"
-    )
-    columns = wearers.select("patient_id", "birth_date", "last_glucose", "role").iter_rows()
-    for i, (plan, found) in enumerate(zip(_plans(first), columns, strict=False)):
-        patient_id, birth_date, glucose, role = found
-        wear = plan.wear(glucose, is_high=role == "high_sensor")
-        shown = readings(wear, np.random.default_rng((seed, 5, i)))
-        wearer = emit.Wearer(patient_id, birth_date, f"8X{seed % 100:02}{i + 1:02}")
-        yield _Worn(plan.brand, plan.night, wearer, shown)

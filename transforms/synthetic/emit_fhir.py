@@ -29,15 +29,25 @@ NAME = {
     "2571-8": "Triglyceride",
     "2085-9": "HDL cholesterol",
     "1742-6": "Alanine aminotransferase",
+    "1920-8": "Aspartate aminotransferase",
+    "2324-2": "Gamma-glutamyltransferase",
+    "777-3": "Platelets",
+    "1986-9": "C-peptide",
+    "14633-2": "C-peptide",
+    "15066-4": "Free fatty acids",
+    "30522-7": "C-reactive protein, high sensitivity",
+    "21365-2": "Leptin",
+    "47828-9": "Adiponectin",
     "29463-7": "Body weight",
     "8280-0": "Waist circumference",
+    "8302-2": "Body height",
     "8480-6": "Systolic blood pressure",
     "8462-4": "Diastolic blood pressure",
     "49541-6": "Fasting status",
     "87527-8": "Fasting duration",
 }
 """What a clinic calls it: the text of a code, where it has one."""
-VITAL_CODES = ("29463-7", "8280-0", "8480-6", "8462-4")
+VITAL_CODES = ("29463-7", "8280-0", "8302-2", "8480-6", "8462-4")
 FASTING_STATUS = "49541-6"
 STATUS = {
     "F": "final",
@@ -50,6 +60,7 @@ STATUS = {
 """HL7 table 0085 -> FHIR observation-status; a FHIR word stays as it is."""
 UCUM_UNITS = (
     *("u[IU]/mL", "pmol/L", "mg/dL", "mmol/L", "%", "U/L"),
+    *("10*3/uL", "10*9/L", "ng/mL", "nmol/L", "umol/L", "mg/L"),
     *("kg", "cm", "mm[Hg]", "h"),
 )
 INGREDIENT = {"metformin": "6809", "insulin glargine": "274783", "gliclazide": "4816"}

@@ -17,6 +17,7 @@ import polars as pl
 
 from transforms.synthetic.climbers import CLINIC, CROSSING, ENRICHED, climbers
 from transforms.synthetic.physiology import cohort
+from transforms.synthetic.tissues import with_courses
 
 FEWEST = 120
 """Below that many patients there are not enough people for the roles."""
@@ -52,6 +53,12 @@ _SEEN_OFTEN = _SOUND & (pl.col("n_draws") >= 4)
 _SLIPPING = _CSV & _SEEN_OFTEN & (pl.col("last_insulin") > 9)
 _DYSGLYCAEMIC = _CLASS == "dysglycaemic"
 _IS_YOUNG = pl.col("age_at_last").is_between(20, 40)
+_QUIET = _CLASS.is_in(["stable", "grey_zone"]) & ~pl.col("is_enriched")
+PATTERN_SHARE = 0.03
+"""Share of patients whose liver worsens and nothing else; as many, whose fat tissue does."""
+WATCHED_YEARS = 4
+WATCHED = ("watched_fed", "watched_fasted")
+"""Roles of those who wear a sensor around a draw: after food, and not."""
 
 
 def _special_roles(patients: int) -> Iterator[Role]:
@@ -93,7 +100,20 @@ def _roles(patients: int) -> tuple[Role, ...]:
         *special,
         Role("new", new // 3, _FHIR & _SOUND, (2, 3, 5), is_new=True),
         Role("new", new - new // 3, _CSV & _SOUND, (4, 2, 3, 5, 4, 3), is_new=True),
+        *_watched_roles(patients),
     )
+
+
+def _watched_roles(patients: int) -> Iterator[Role]:
+    """People who are measured more closely; last, so that nobody else's role moves for them."""
+    pattern = max(4, round(PATTERN_SHARE * patients))
+    yield Role("watched_fed", 4, pl.col("ate_lately") & ~pl.col("is_enriched") & ~_DYSGLYCAEMIC)
+    # Fat tissue's signals are the noisier: they need the longer series.
+    yield Role("adipose", pattern, _QUIET & (pl.col("n_draws") >= 6))
+    yield Role("liver", pattern, _QUIET & (pl.col("n_draws") >= 5))
+    yield Role("after_meals", 2, _SOUND & _QUIET & (pl.col("last_glucose") < 97))
+    yield Role("watched_fasted", 4, _SOUND & ~_DYSGLYCAEMIC)
+    yield Role("challenge", 6, _CSV & _SOUND & ~_DYSGLYCAEMIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +122,9 @@ class Clientele:
 
     ``people``: a row a person, the cohort's columns and ``patient_id``, ``source``, ``is_si``,
     ``is_enriched``, ``role``, ``night`` (the role's), ``newest_on``, ``birth_date``,
-    ``former_id`` (a second registration). ``draws``: the cohort's columns and ``patient_id``,
-    ``drawn_on``, ``from_last`` (0 for the newest).
+    ``former_id`` (a second registration) and the courses of :mod:`transforms.synthetic.tissues`.
+    ``draws``: the cohort's columns and ``patient_id``, ``drawn_on``, ``from_last`` (0 for the
+    newest).
     """
 
     people: pl.DataFrame
@@ -126,6 +147,7 @@ def clientele(patients: int, seed: int, nights: tuple[date, ...]) -> Clientele:
     draws = pl.concat([usual.draws, _after(usual.people, drawn)])
     people = _enrolled(people, draws, np.random.default_rng((seed, 1)))
     people = _with_roles(people, _roles(patients))
+    people = with_courses(people, seed)
     people = _dated(people, np.random.default_rng((seed, 2)), nights)
     draws = _visits(people, draws)
     return Clientele(_born(people, draws, nights[-1]), draws)
@@ -146,7 +168,11 @@ def _enrolled(people: pl.DataFrame, draws: pl.DataFrame, rng: np.random.Generato
         last_glucose="true_glucose",
         is_last_sound=(pl.col("contamination") == "good") & (pl.col("reported_insulin") >= 3),
     )
-    shuffled = people.join(newest, on="person", maintain_order="left")[rng.permutation(n)]
+    ate = _ate_lately(draws)
+    joined = people.join(newest, on="person", maintain_order="left").join(
+        ate, on="person", maintain_order="left"
+    )
+    shuffled = joined[rng.permutation(n)]
     is_fhir = np.arange(n) % round(1 / FHIR_SHARE) == 0
     return shuffled.with_columns(
         patient_id=_numbered(pl.int_range(1, pl.len() + 1), n),
@@ -157,6 +183,14 @@ def _enrolled(people: pl.DataFrame, draws: pl.DataFrame, rng: np.random.Generato
         is_si=pl.Series(rng.random(n) < SI_SHARE) & ~pl.col("is_enriched"),
         age_at_last=pl.col("age_at_first") + pl.col("last_years"),
     )
+
+
+def _ate_lately(draws: pl.DataFrame) -> pl.DataFrame:
+    """Who came after food once within some years of the newest draw."""
+    years = pl.col("years")
+    is_late = years.max() - years <= WATCHED_YEARS
+    ate = ((pl.col("contamination") == "non_fasting") & is_late).any()
+    return draws.group_by("person").agg(ate_lately=ate)
 
 
 def _numbered(number: pl.Expr, of: int) -> pl.Expr:

@@ -13,8 +13,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from transforms.synthetic.breakfasts import with_breakfasts
+from transforms.synthetic.panel import MEASURES, PANEL, Listed, with_panel
 from transforms.synthetic.people import Clientele
 from transforms.synthetic.physiology import MG_DL_PER_MMOL_L, PMOL_L_PER_UIU_ML
+from transforms.synthetic.tissues import LIVER_TRIGLYCERIDE, change
 
 Floats = NDArray[np.float64]
 
@@ -40,19 +43,6 @@ CODES = {
 """Codes, fasting and unspecific: in conventional units, in SI."""
 UNITS = {"insulin": ("u[IU]/mL", "pmol/L"), "glucose": ("mg/dL", "mmol/L")}
 
-PANEL = {
-    "hba1c": ("A1C", "4548-4", "%", 1, "HPLC"),
-    "triglyceride": ("TRG", "2571-8", "mg/dL", 0, "enzymatic"),
-    "hdl": ("HDL", "2085-9", "mg/dL", 0, "enzymatic"),
-    "alt": ("ALT", "1742-6", "U/L", 0, "IFCC"),
-}
-"""Analyte -> ending of its result's number, code, unit, decimals, method."""
-MEASURES = {
-    "weight": ("WGT", "29463-7", "kg", 1, ""),
-    "waist": ("WST", "8280-0", "cm", 0, ""),
-    "systolic": ("SBP", "8480-6", "mm[Hg]", 0, ""),
-    "diastolic": ("DBP", "8462-4", "mm[Hg]", 0, ""),
-}
 SHARE = {
     "hba1c": 0.5,
     "triglyceride": 0.35,
@@ -62,8 +52,15 @@ SHARE = {
     "waist": 0.3,
     "systolic": 0.4,
     "diastolic": 0.4,
+    "height": 0.85,
 }
-"""Share of visits at which it is measured."""
+"""Share of visits at which it is measured; height, of first visits."""
+CHALLENGED = "challenge"
+"""Role of those whose newest draw begins a tolerance test (:mod:`challenges`)."""
+LAST_START = 50
+"""Minutes past seven before which it begins, so that it is over by ten."""
+METABOLIC = ("triglyceride", "hdl", "alt", "weight", "waist")
+"""Measured at every visit of people with a tissue's course; weight, of every climber."""
 
 KNOWN = (
     *("person", "patient_id", "source", "role", "night", "told_on", "role_night"),
@@ -88,7 +85,9 @@ def visits(clients: Clientele, seed: int, first_night: date) -> pl.DataFrame:
     half under the former one.
     """
     people = clients.people.select(
-        *("person", "sex", "source", "is_si", "role", "is_new", "former_id"), role_night="night"
+        *("person", "sex", "source", "is_si", "role", "is_new", "former_id"),
+        *("liver_slope", "adipose_slope", "weight_course", "is_enriched"),
+        role_night="night",
     )
     drawn = clients.draws.join(people, on="person", maintain_order="left")
     rng = np.random.default_rng((seed, 3))
@@ -102,7 +101,8 @@ def visits(clients: Clientele, seed: int, first_night: date) -> pl.DataFrame:
         told_on=pl.lit(first_night) + pl.duration(days=pl.col("role_night") - 2),
         **_times(rng, drawn.height),
     )
-    return _measured(_said(_assayed(placed, first_night), rng), rng)
+    said = _begun(_said(_assayed(placed, first_night), rng))
+    return with_panel(_measured(with_breakfasts(said, seed), rng), seed)
 
 
 def results(visit: pl.DataFrame) -> pl.DataFrame:
@@ -224,31 +224,78 @@ def _said(placed: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
     )
 
 
+def _begun(said: pl.DataFrame) -> pl.DataFrame:
+    """A draw that begins a tolerance test is an early one and coded as fasting."""
+    begins = (pl.col("role") == CHALLENGED).fill_null(value=False) & (pl.col("from_last") == 0)
+    minutes = timedelta(minutes=1) * (pl.col("collected_at").dt.minute() % LAST_START)
+    early = pl.col("drawn_on").cast(pl.Datetime("us")) + timedelta(hours=7) + minutes
+    return said.with_columns(
+        begins_challenge=begins,
+        collected_at=pl.when(begins).then(early).otherwise("collected_at"),
+        fasting=pl.when(begins).then(pl.lit("yes")).otherwise("fasting"),
+        is_unspecific=pl.col("is_unspecific") & ~begins,
+    )
+
+
 def _measured(said: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-    """The other analytes and body measures, each null at the visits that lack it."""
+    """Body measures and the older analytes, each null at the visits that lack it.
+
+    Beside them what is true: ``bmi``, ``true_alt``, ``true_weight``.
+    """
     n = said.height
     tall = np.where(said["sex"].to_numpy() == "male", 1.77, 1.64)
     person = said["person"].to_numpy()
     own = rng.standard_normal((3, int(person.max()) + 1))[:, person]
     z = rng.standard_normal((6, n))
     insulin = np.log(said["true_insulin"].to_numpy() / 8.7)
-    bmi = np.clip(27 + 5.2 * insulin + 3.5 * own[0] + 0.4 * z[0], 17, 55)
+    liver = change(said["liver_slope"], said["years"])
+    mass = 27 + 5.2 * _felt(said, insulin) + 3.5 * own[0]
+    bmi = np.clip(mass + 0.4 * z[0], 17, 55)
     systolic = 124 + 0.5 * (bmi - 27) + 9 * own[1] + 6 * z[4]
+    alt, height = 22 * np.exp(0.18 * insulin + 0.35 * own[1] + liver), tall + 0.06 * own[1]
+    fat = 105 * np.exp(0.25 * insulin + 0.35 * own[2] + LIVER_TRIGLYCERIDE * liver)
     values = {
         "hba1c": (1.05 * said["true_glucose"].to_numpy() + 54.7) / 28.7 * np.exp(0.02 * z[1]),
-        "triglyceride": 105 * np.exp(0.25 * insulin + 0.35 * own[2] + 0.2 * z[2]),
+        "triglyceride": fat * np.exp(0.2 * z[2]),
         "hdl": 52 * np.exp(-0.14 * insulin + 0.2 * own[1] + 0.08 * z[3]),
-        "alt": 22 * np.exp(0.18 * insulin + 0.35 * own[1] + 0.15 * z[5]),
-        "weight": bmi * (tall + 0.06 * own[1]) ** 2,
+        "alt": alt * np.exp(0.1 * z[5]),
+        "weight": bmi * height**2,
         "waist": 40 + 2.1 * bmi + 2 * z[1],
         "systolic": systolic,
         "diastolic": 0.45 * systolic + 24 + 4 * z[5],
+        "height": 100 * height,
     }
     chance = dict(zip(values, rng.random((len(values), n)), strict=True))
     chance["diastolic"] = chance["systolic"]
-    return said.with_columns(
-        _taken(name, value, chance[name] < SHARE[name]) for name, value in values.items()
+    wanted = {name: chance[name] < SHARE[name] for name in values}
+    is_first = said["draw"].to_numpy() == 0
+    wanted["height"] &= is_first
+    taken = (
+        _taken(name, value, wanted[name] | _always(said, name)) for name, value in values.items()
     )
+    true = {"bmi": bmi, "true_alt": alt, "true_weight": np.clip(mass, 17, 55) * height**2}
+    return said.with_columns(*taken, *(pl.Series(name, value) for name, value in true.items()))
+
+
+def _felt(said: pl.DataFrame, insulin: Floats) -> Floats:
+    """Insulin as body size follows it: where weight is steady, the person's own mean."""
+    person = said["person"].to_numpy()
+    mean = (np.bincount(person, insulin) / np.maximum(np.bincount(person), 1))[person]
+    is_steady = (said["weight_course"] == "steady").fill_null(value=False).to_numpy()
+    return np.where(is_steady, mean, insulin)
+
+
+def _always(said: pl.DataFrame, name: str) -> NDArray[np.bool_]:
+    """The visits at which it is measured whatever chance says."""
+    has_course: NDArray[np.bool_] = (
+        (said["liver_slope"] > 0) | (said["adipose_slope"] > 0)
+    ).to_numpy()
+    if name == "height":
+        has_course &= said["draw"].to_numpy() == 0
+        return has_course
+    climbs = said["weight_course"].is_not_null().to_numpy()
+    always: NDArray[np.bool_] = (has_course & (name in METABOLIC)) | (climbs & (name == "weight"))
+    return always
 
 
 def _taken(name: str, value: Floats, is_taken: NDArray[np.bool_]) -> pl.Series:
@@ -289,18 +336,16 @@ def _both(
     return _rows(visit, analyte, ending, code=_by_unit(*coded), value=value, unit=unit, assay=assay)
 
 
-def _single(
-    analyte: str, listed: tuple[str, str, str, int, str], visit: pl.DataFrame
-) -> pl.DataFrame:
-    ending, code, unit, decimals, method = listed
+def _single(analyte: str, listed: Listed, visit: pl.DataFrame) -> pl.DataFrame:
+    ways = (listed.conventional, listed.si)
     return _rows(
         visit.filter(pl.col(analyte).is_not_null()),
         analyte,
-        ending,
-        code=pl.lit(code),
-        value=shown(pl.col(analyte), decimals),
-        unit=pl.lit(unit),
-        assay=pl.lit(method),
+        listed.ending,
+        code=_by_unit(*(pl.lit(way.code) for way in ways)),
+        value=_by_unit(*(shown(pl.col(analyte) * way.factor, way.decimals) for way in ways)),
+        unit=_by_unit(*(pl.lit(way.unit) for way in ways)),
+        assay=pl.lit(listed.method),
     )
 
 

@@ -36,7 +36,8 @@ class Wear:
 
     ``base`` is fasting glucose (mg/dL); meals rise in proportion to ``appetite``; on
     ``low_nights`` the wearer lies on the sensor; ``scanned`` is the share of readings soon
-    followed by a scan.
+    followed by a scan; ``breakfasts`` are day (0 the first) and hour of breakfasts that are not
+    at their usual time.
     """
 
     starts_on: date
@@ -46,6 +47,7 @@ class Wear:
     appetite: float = 1.0
     low_nights: tuple[int, ...] = ()
     scanned: float = 0.0
+    breakfasts: tuple[tuple[int, float], ...] = ()
 
 
 def autumn_change(before: date) -> date:
@@ -109,6 +111,8 @@ def _meals(wear: Wear, minutes: Floats, rng: np.random.Generator) -> Floats:
     count = (wear.days + 1) * len(MEALS)
     at = np.add.outer(np.arange(wear.days + 1) * 24, np.array(MEALS)).ravel() * 60
     at = at + rng.normal(0, 20, count)
+    for day, hour in wear.breakfasts:
+        at[day * len(MEALS)] = (day * 24 + hour) * 60
     rise = np.tile(MEAL_RISE, wear.days + 1) * np.exp(0.25 * rng.standard_normal(count))
     since = np.clip(minutes - at[:, None], 0, None) / MEAL_TOP
     total: Floats = (rise[:, None] * since * np.exp(1 - since)).sum(0)

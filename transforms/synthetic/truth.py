@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from transforms.synthetic.challenges import not_fine_after_load
 from transforms.synthetic.emit_cgm import CLARITY_RANGE
 from transforms.synthetic.incidents import EVENING
 from transforms.synthetic.people import Clientele
+from transforms.synthetic.phones import carriers
 from transforms.synthetic.register import DIABETES, PREDIABETES, PREGNANCY
 from transforms.synthetic.results import HAEMOLYSED
 
@@ -36,6 +38,12 @@ NOTES = {
     "merged": "registered twice",
     "sensor": "wears a sensor",
     "stale": "newest draw over 400 days old",
+    "liver": "full panel at every visit: the liver's signals worsen, those of fat tissue do not",
+    "adipose": "full panel at every visit: fat tissue's signals worsen, those of the liver do not",
+    "watched_fed": "wears a sensor around a draw after food",
+    "watched_fasted": "wears a sensor around a fasting draw",
+    "after_meals": "wears a sensor; glucose not fine by sensor",
+    "challenge": "oral glucose tolerance test",
 }
 ROWS = (
     *("late", "corrected", "deleted", "wrong_patient", "preliminary", "cancelled"),
@@ -48,17 +56,28 @@ LONG_GAP_S = 3600
 ATE = "ate before draws said to be fasting"
 LYSED = "haemolysed, and not said to be"
 HIDDEN = "insulin therapy that is not on record"
+NOT_FINE_LATE = "glucose not fine two hours after a load"
+PHONE = "carries a phone"
+WEIGHT = {
+    "follows": "weight rises with insulin",
+    "steady": "weight steady while insulin climbs",
+}
 
 
-def truth(clients: Clientele, visit: pl.DataFrame) -> pl.DataFrame:
+def truth(clients: Clientele, visit: pl.DataFrame, challenges: pl.DataFrame) -> pl.DataFrame:
     """A row a person: see :class:`transforms.synthetic.clinic.Clinic`."""
     days = visit.group_by("person").agg(
         ate=_days(ATE, _ate_unsaid()), lysed=_days(LYSED, _lysed_unsaid())
     )
+    late = not_fine_after_load(challenges)["person"].to_list()
+    phones = carriers(visit)["person"].to_list()
     note = pl.concat_str(
         pl.when("is_enriched").then(pl.lit("enriched: a climber added for clear draws")),
         pl.col("role").replace_strict(NOTES, default=None, return_dtype=pl.String),
         pl.when(pl.col("insulin_therapy") == "hidden").then(pl.lit(HIDDEN)),
+        pl.when(pl.col("person").is_in(late)).then(pl.lit(NOT_FINE_LATE)),
+        pl.when(pl.col("person").is_in(phones)).then(pl.lit(PHONE)),
+        pl.col("weight_course").replace_strict(WEIGHT, default=None, return_dtype=pl.String),
         "ate",
         "lysed",
         separator="; ",
@@ -71,10 +90,18 @@ def truth(clients: Clientele, visit: pl.DataFrame) -> pl.DataFrame:
             "class_",
             slope_pct_year=(pl.col("slope").exp() - 1) * 100,
             is_positive="is_positive",
+            liver_course=_course("liver_slope"),
+            adipose_course=_course("adipose_slope"),
+            liver_pct_year=(pl.col("liver_slope").exp() - 1) * 100,
+            adipose_pct_year=(pl.col("adipose_slope").exp() - 1) * 100,
             note=note,
         )
         .sort("patient_id")
     )
+
+
+def _course(slope: str) -> pl.Expr:
+    return pl.when(pl.col(slope) > 0).then(pl.lit("worsening")).otherwise(pl.lit("steady"))
 
 
 def counts(
@@ -158,6 +185,10 @@ def _people_counts(clients: Clientele, visit: pl.DataFrame) -> dict[str, int]:
         "stale": _count(people, role == "stale"),
         "enriched": _count(people, pl.col("is_enriched")),
         "new_draws": _count(people, pl.col("is_new")),
+        "liver_courses": _count(people, pl.col("liver_slope") > 0),
+        "adipose_courses": _count(people, pl.col("adipose_slope") > 0),
+        "tolerance_tests": _count(visit, pl.col("begins_challenge")),
+        "not_fine_by_sensor": _count(people, role == "after_meals"),
         "si_units": _count(people, pl.col("is_si")),
         "assay_change": _count(assays, pl.col("assay") > 1),
     }
