@@ -30,13 +30,16 @@ def _spans(
     effect: Literal["draw", "patient"], conditions: pl.LazyFrame, medications: pl.LazyFrame
 ) -> pl.LazyFrame:
     tables = {"condition": conditions, "medication": medications}
-    found = [_matching(item, tables[item.table]) for item in EXCLUSIONS if item.effect == effect]
+    found = [days_of(item, tables[item.table]) for item in EXCLUSIONS if item.effect == effect]
     return pl.concat([pl.LazyFrame(schema=SPAN), *found])
 
 
-def _matching(item: Exclusion, rows: pl.LazyFrame) -> pl.LazyFrame:
-    """The days on which ``item`` holds. Without ``after_days`` it holds for ever; an end that is
-    not stated is open, unless the record says how long such a thing can last."""
+def days_of(item: Exclusion, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """The days on which ``item`` holds (:data:`SPAN`), of standing ``rows`` of its table.
+
+    Without ``after_days`` it holds for ever; an end that is not stated is open, unless the record
+    says how long such a thing can last.
+    """
     start, end = pl.col("start_on"), pl.col("end_on")
     if item.open_days is not None:
         end = pl.coalesce(end, start + pl.duration(days=item.open_days))

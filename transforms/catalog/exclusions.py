@@ -439,6 +439,23 @@ RxNorm has no shape of its own: its numbers are like any local number."""
 
 PREFIXED = frozenset({"icd10", "atc"})
 
+HYPERTENSION = Exclusion(
+    name="hypertension",
+    sentence="High blood pressure is on record.",
+    table="condition",
+    effect="draw",
+    citation="ICD-10 I10-I15; SNOMED CT 38341003 and 59621000; words: judgement",
+    reviewed=REVIEWED,
+    next_review=NEXT_REVIEW,
+    codes={"icd10": _listed("I10|I11|I12|I13|I15"), "snomed": _listed("38341003|59621000")},
+    words=_listed("hypertensi|high blood pressure|hypertonie|ipertensi|hipertensi"),
+    not_words=(
+        *NOBODY,
+        *_listed("pulmonar|portal|intracranial|ocular|gestational|white coat|screening|risk of"),
+    ),
+)
+"""Leaves nobody out: an index asks for it."""
+
 
 def matches(exclusion: Exclusion) -> pl.Expr:
     """Whether a landing row of the exclusion's table falls under it. Boolean, never null.
