@@ -13,7 +13,8 @@ from typing import Any
 from transforms.catalog.rule import RULE
 
 Facts = dict[str, Any]
-"""A patient's trend, with ``status``, ``tier`` and ``doubts`` (the ways used draws may be bad)."""
+"""A patient's trend, with ``status``, ``tier``, ``doubts`` (the ways used draws may be bad) and
+``measured`` (what was lately: c_peptide, hba1c, cgm)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,15 @@ class NextTest:
     is_next: Callable[[Facts], bool]
     citation: str
     reviewed: date
+
+
+def _wants_clearance(facts: Facts) -> bool:
+    is_high = facts["status"] in ("climbing", "high_and_climbing", "high_stable")
+    return is_high and "c_peptide" not in facts["measured"]
+
+
+def _wants_glucose(facts: Facts) -> bool:
+    return not {"hba1c", "cgm"} & set(facts["measured"])
 
 
 _REVIEWED = date(2026, 11, 22)
@@ -56,15 +66,25 @@ NEXT_TESTS: tuple[NextTest, ...] = (
     NextTest(
         "clearance",
         "C-peptide beside insulin once: insulin also climbs when less of it is cleared.",
-        lambda facts: facts["status"] in ("climbing", "high_and_climbing", "high_stable"),
+        _wants_clearance,
         "clinical reference, finding 10 (PROMISE)",
         _REVIEWED,
     ),
     NextTest(
         "glucose_otherwise",
         "HbA1c, or two weeks of a sensor: whether glucose is as fine as the fasting value says.",
-        lambda facts: facts["tier"] in ("A", "B"),
+        lambda facts: facts["tier"] in ("A", "B") and _wants_glucose(facts),
         "design, section 5",
+        _REVIEWED,
+    ),
+    NextTest(
+        "glucose_drink",
+        "A 75 g glucose drink with insulin at 0, 30, 60, 90 and 120 minutes: glucose is fine "
+        "fasting, HbA1c or a sensor and C-peptide are known; what is not is the answer to a load.",
+        lambda facts: (
+            facts["tier"] == "A" and not _wants_clearance(facts) and not _wants_glucose(facts)
+        ),
+        "clinical reference, sections 2 and 4 (Crofts 2016, PMID 27344544)",
         _REVIEWED,
     ),
     NextTest(
@@ -89,7 +109,8 @@ NEXT_TESTS: tuple[NextTest, ...] = (
 def next_tests(facts: Facts) -> list[str]:
     """The sentences that apply, most urgent first.
 
-    >>> next_tests({"status": "unresolved", "tier": None, "doubts": [], "n_pairs": 1})
+    >>> facts = {"status": "unresolved", "tier": None, "doubts": [], "n_pairs": 1, "measured": []}
+    >>> next_tests(facts)
     ['Fasting insulin and glucose of one draw, at one laboratory, half a year to a year apart.']
     """
     return [test.sentence for test in NEXT_TESTS if test.is_next(facts)]

@@ -14,7 +14,7 @@ from transforms.catalog.rule import RULE, STATUSES
 
 def names(**facts: Any) -> list[str]:
     """The tests that come next for a patient of an ordinary history, but for ``facts``."""
-    usual: dict[str, Any] = {"status": "not_flagged", "tier": None, "doubts": [], "n_pairs": 5}
+    usual = {"status": "not_flagged", "tier": None, "doubts": [], "n_pairs": 5, "measured": []}
     sentences = next_tests(usual | facts)
     return [next(test.name for test in NEXT_TESTS if test.sentence == said) for said in sentences]
 
@@ -27,6 +27,14 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("clearance", {"status": "climbing"}, {"status": "decompensating"}),
     ("clearance", {"status": "high_stable"}, {}),
     ("glucose_otherwise", {"tier": "A"}, {"tier": "C"}),
+    ("clearance", {"status": "climbing"}, {"status": "climbing", "measured": ["c_peptide"]}),
+    ("glucose_otherwise", {"tier": "A"}, {"tier": "A", "measured": ["cgm"]}),
+    ("glucose_otherwise", {"tier": "B"}, {"tier": "B", "measured": ["hba1c"]}),
+    (
+        "glucose_drink",
+        {"tier": "A", "measured": ["c_peptide", "hba1c"]},
+        {"tier": "A", "status": "climbing", "measured": ["hba1c"]},
+    ),
     ("first_pairs", {"n_pairs": RULE.min_pairs - 1}, {"n_pairs": RULE.min_pairs}),
     ("longer", {"n_pairs": RULE.min_pairs}, {"n_pairs": RULE.min_pairs - 1}),
     ("longer", {}, {"tier": "C"}),
@@ -59,10 +67,12 @@ def test_the_most_urgent_comes_first() -> None:
 
 def test_everybody_has_something_that_could_be_measured_next() -> None:
     """Whoever the rule can apply to; the caller leaves out who is excluded."""
-    for status, tier, n_pairs in product(STATUSES, ("A", "B", "C", None), range(8)):
-        if tier and n_pairs < RULE.min_pairs:
+    known = ([], ["c_peptide"], ["hba1c"], ["c_peptide", "cgm"])
+    for status, tier, n_pairs, measured in product(STATUSES, "ABC-", range(8), known):
+        if tier != "-" and n_pairs < RULE.min_pairs:
             continue
-        found = names(status=status, tier=tier, n_pairs=n_pairs)
+        flagged = {"tier": None if tier == "-" else tier, "measured": measured}
+        found = names(status=status, n_pairs=n_pairs, **flagged)
         assert found, (status, tier, n_pairs)
         assert len(found) == len(set(found))
     assert names(status="climbing", tier="A") == ["clearance", "glucose_otherwise"]
