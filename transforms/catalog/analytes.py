@@ -94,7 +94,7 @@ INSULIN_CODES = (
     *_codes("56482-3", "arbitrary", "baseline"),
     *_codes("14293-5", "molar", "baseline"),
     *_codes("1570-1", "mass", "baseline"),
-    *_codes("27827-5 27379-7 27826-7", "arbitrary", "post_load"),
+    *_codes("27827-5 27379-7 27330-0 27826-7", "arbitrary", "post_load"),
 )
 """Serum or plasma insulin. A "baseline" of a challenge is no proof of fasting."""
 
@@ -104,7 +104,7 @@ GLUCOSE_CODES = (
     *_codes("2345-7 2339-0", "mass"),
     *_codes("14749-6 15074-8", "molar"),
     *_codes("1507-3 1518-0 20438-8 20436-2 20437-0", "mass", "post_load"),
-    *_codes("14995-5", "molar", "post_load"),
+    *_codes("14756-1 14759-5 14995-5", "molar", "post_load"),
 )
 """Laboratory glucose in serum, plasma or whole blood, not finger-stick."""
 

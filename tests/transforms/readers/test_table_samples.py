@@ -424,19 +424,19 @@ def test_a_tolerance_test_by_vein_and_by_sensor_is_told_apart(tmp_path: Path) ->
     with (REAL / (METWALLY + SERIES)).open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     is_vein = [row["SampleLocation_ExtractionMethod"] == "CTRU_Venous" for row in rows]
-    coded = {"-10", "-5", "0", "60", "120", "180"}
+    mapped = {"-10", "-5", "0", "30", "60", "90", "120", "180"}
     sensed = {n: float(rows[n - 2]["Glucose"]) for n, v in enumerate(is_vein, start=2) if not v}
     drawn = {
         n: float(rows[n - 2]["Glucose"])
         for n, vein in enumerate(is_vein, start=2)
-        if vein and rows[n - 2]["Timepoint"] in coded
+        if vein and rows[n - 2]["Timepoint"] in mapped
     }
-    assert (len(rows), len(sensed), len(drawn)) == (3097, 2335, 237)
+    assert (len(rows), len(sensed), len(drawn)) == (3097, 2335, 333)
     assert dict(got.rows("sample", "line", "number")) == sensed
     assert dict(got.rows("observation", "line", "number")) == drawn
-    assert got.reasons == {"record_not_used:only": 3097 - 2335 - 237}
+    assert got.reasons == {"record_not_used:only": 3097 - 2335 - 333}
     fasting = dict(got.tables["observation"].group_by("fasting").len().iter_rows())
-    assert fasting == {"yes": 96, "no": 141}
+    assert fasting == {"yes": 96, "no": 237}
     after = got.tables["sample"].with_columns(
         minutes=(pl.col("observed_at") - at("2020-01-01T16:00")).dt.total_minutes()
     )
