@@ -21,6 +21,7 @@ import polars as pl
 from flows.mail import Letter, letter
 from flows.night import Counts, Night
 from transforms.catalog.rule import COHORTS, RULE
+from transforms.corroboration import evidence_beside
 from warehouse.store import frame
 
 Row = dict[str, Any]
@@ -331,4 +332,13 @@ def _told(night: Night, alert: Row) -> Row:
         "WHERE patient_id = ? ORDER BY drawn_on",
         [alert["patient_id"]],
     ).to_dicts()
-    return {**(facts[0] if facts else {}), **alert, "draws": draws}
+    beside = _beside(night, alert["patient_id"])
+    return {**(facts[0] if facts else {}), **alert, "draws": draws, **beside}
+
+
+def _beside(night: Night, patient_id: str) -> Row:
+    """What agrees or disagrees with fine fasting glucose, with values and without."""
+    status = pl.LazyFrame({"patient_id": [patient_id], "as_of": [night.as_of]})
+    found = frame(night.db, "FROM store.corroboration WHERE patient_id = ?", [patient_id])
+    rows = evidence_beside(status, found.lazy()).collect().to_dicts()
+    return rows[0] if rows else {"beside": "", "beside_in_mail": ""}

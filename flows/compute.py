@@ -9,35 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from functools import partial
 
 import duckdb
 import polars as pl
 
-from flows.standing import results, sensor_glucose, signals, spans, write
+from flows import context
+from flows.standing import results, spans, write
+from flows.tonight import tonight
 from transforms import frozen
 from transforms.catalog.prior import Noise, Prior
 from transforms.catalog.rule import RULE
 from transforms.catalog.tables import DERIVED, HISTORY
-from transforms.cgm import cgm_days
-from transforms.checks import list_check, prediction_checks
-from transforms.cohorts import attrition, cohorts
-from transforms.exclusions import barred_days, excluded_spans
+from transforms.exclusions import barred_days
 from transforms.frozen import FrozenModel
-from transforms.indices import index_values
 from transforms.pairs import fasting_pairs
 from transforms.persons import aliases, persons
-from transforms.rhythm import feed_checks
-from transforms.statuses import at_draws, statuses
 from transforms.trends import doubts, forecasts, latest, shuffled, trends, without_each
-from transforms.wearables import wearable_days
-from warehouse import feeds
 from warehouse.store import frame, replace
 
 Models = Sequence[FrozenModel]
+Pass = Callable[[duckdb.DuckDBPyConnection], dict[str, int]]
 Judge = Callable[[pl.LazyFrame, Noise, Prior], pl.LazyFrame]
 
-SHARD = 25_000
-"""Patients computed at a time: bounds memory."""
+DRAW = ["patient_id", "drawn_on"]
+SHARD, SENSOR_SHARD = 25_000, 250
+"""Patients computed at a time, of whom a sensor may have told 100,000 times a year: bounds
+memory."""
+_WORN = (
+    "SELECT patient_id FROM changed WHERE patient_id IN (SELECT patient_id FROM store.cgm_day "
+    "UNION SELECT coalesce(survivor_id, s.patient_id) FROM store.sample s LEFT JOIN "
+    "store.patient_alias USING (patient_id) WHERE kind = 'sensor_glucose')"
+)
 _LASTING_MERGES = (
     "SELECT source, patient_id, arg_max(merged_into, (known_at, file_id, line)) AS into "
     "FROM store.patient WHERE status = 'merge' AND merged_into IS NOT NULL GROUP BY ALL"
@@ -64,14 +67,24 @@ be one, a number reported for both is one result, and the later report stands.""
 def compute(con: duckdb.DuckDBPyConnection, as_of: date, models: Models) -> dict[str, int]:
     """Recompute all derived tables; return the rows written per table.
 
+    Three passes over who changed, each from what the ones before it left: sensors, a few people at
+    a time, draws, and tissues.
+
     ``models``: every trend model in force by ``as_of``, the shipped one first.
     """
     counts = {"patients changed": _count(con)}
-    for _ in _shards(con):
-        for name, rows in _per_patient(con, models).items():
-            counts[name] = counts.get(name, 0) + rows
-    counts |= _tonight(con, as_of, models)
-    for name in ("affected", "changed", "old_alias"):
+    con.execute(f"CREATE OR REPLACE TEMP TABLE worn AS {_WORN}")
+    passes: tuple[tuple[Pass, str, int], ...] = (
+        (context.sensors, "worn", SENSOR_SHARD),
+        (lambda con: _per_patient(con, models), "changed", SHARD),
+        (context.tissues, "changed", SHARD),
+    )
+    for step, people, size in passes:
+        for _ in _shards(con, people, size):
+            for name, rows in step(con).items():
+                counts[name] = counts.get(name, 0) + rows
+    counts |= tonight(con, as_of, models)
+    for name in ("affected", "changed", "worn", "old_alias"):
         con.execute(f"DROP TABLE {name}")
     return counts
 
@@ -94,8 +107,8 @@ def add_known_on(con: duckdb.DuckDBPyConnection, night: date) -> None:
 def refitted(con: duckdb.DuckDBPyConnection, night: date, models: Models) -> FrozenModel | None:
     """A model of this clinic's own draws as they stand tonight; None where people are too few."""
     con.execute("CREATE OR REPLACE TEMP TABLE draws AS SELECT * FROM store.fasting_pair LIMIT 0")
-    for _ in _shards(con):
-        columns = ", ".join(f'"{c}"' for c in DERIVED["fasting_pair"].columns[:-2])
+    for _ in _shards(con, "changed", SHARD):
+        columns = ", ".join(f'"{c}"' for c in DERIVED["fasting_pair"].columns[:-3])
         pairs = _pairs(con, models).collect()  # noqa: F841 DuckDB finds the frame by its name
         con.execute(f"INSERT INTO draws ({columns}) SELECT {columns} FROM pairs")
     usable = (
@@ -115,12 +128,12 @@ def refitted(con: duckdb.DuckDBPyConnection, night: date, models: Models) -> Fro
     return frozen.refitted(draws, people.head(frozen.MOST_PEOPLE), night)
 
 
-def _shards(con: duckdb.DuckDBPyConnection) -> Iterator[int]:
-    """Make ``affected`` one part of ``changed`` after the other."""
-    for first in range(0, _count(con, "changed"), SHARD):
+def _shards(con: duckdb.DuckDBPyConnection, people: str, size: int) -> Iterator[int]:
+    """Make ``affected`` one part of the table ``people`` after the other."""
+    for first in range(0, _count(con, people), size):
         con.execute(
-            "CREATE OR REPLACE TEMP TABLE affected AS SELECT patient_id FROM changed "
-            f"ORDER BY patient_id LIMIT {SHARD} OFFSET {first}"
+            f"CREATE OR REPLACE TEMP TABLE affected AS SELECT patient_id FROM {people} "
+            f"ORDER BY patient_id LIMIT {size} OFFSET {first}"
         )
         yield first
 
@@ -176,19 +189,38 @@ def _pairs(con: duckdb.DuckDBPyConnection, models: Models) -> pl.LazyFrame:
 
 
 def _per_patient(con: duckdb.DuckDBPyConnection, models: Models) -> dict[str, int]:
-    pairs = _pairs(con, models).collect().lazy()
+    known, pairs = results(con), _pairs(con, models).collect().lazy()
+    pairs = _with_fasting(pairs, context.fasting(con, known, pairs)).collect().lazy()
     used = frozen.levelled(pairs.filter("used")).collect().lazy()
     series = _judged(used, models, trends)
-    doubted = pairs.join(_judged(used, models, doubts), on=["patient_id", "drawn_on"], how="left")
-    known = results(con)
+    doubted = pairs.join(_judged(used, models, doubts), on=DRAW, how="left")
+    at_weight = _at_weight(context.weighed(con, known, pairs), models)
+    newest = _newest(series, used, models).join(at_weight, on="patient_id", how="left")
     return {
-        "fasting_pair": write(con, "fasting_pair", doubted.sort("patient_id", "drawn_on")),
+        "fasting_pair": write(con, "fasting_pair", doubted.sort(DRAW)),
         "trend_at_draw": write(con, "trend_at_draw", series),
-        "trend": write(con, "trend", _newest(series, used, models)),
-        "index_value": write(con, "index_value", index_values(_exact(pairs), _lipids(known))),
-        "wearable_day": write(con, "wearable_day", wearable_days(known, signals(con))),
-        "cgm_day": write(con, "cgm_day", cgm_days(sensor_glucose(con))),
+        "trend": write(con, "trend", newest.sort("patient_id")),
+        **context.indices(con, known, pairs),
+        **context.devices(con, known),
     }
+
+
+def _with_fasting(pairs: pl.LazyFrame, evidence: pl.LazyFrame) -> pl.LazyFrame:
+    known = evidence.select(*DRAW, "p_fasting")
+    return pairs.join(known, on=DRAW, how="left", maintain_order="left")
+
+
+def _at_weight(pairs: pl.LazyFrame, models: Models) -> pl.LazyFrame:
+    """The slope of insulin that weight does not explain, beside the trend."""
+    level = frozen.levelled(pairs).collect().lazy()
+    found = _judged(level, models, partial(trends, latest_only=True)).select(
+        "patient_id",
+        insulin_slope_at_weight_pct_year="insulin_slope_pct_year",
+        insulin_slope_at_weight_low="insulin_slope_low",
+        insulin_slope_at_weight_high="insulin_slope_high",
+    )
+    newest = level.sort(DRAW).group_by("patient_id", maintain_order=True)
+    return found.join(newest.agg(pl.col("weight_change_kg").last()), on="patient_id")
 
 
 def _judged(used: pl.LazyFrame, models: Models, judge: Judge) -> pl.LazyFrame:
@@ -200,10 +232,6 @@ def _judged(used: pl.LazyFrame, models: Models, judge: Judge) -> pl.LazyFrame:
         for model in concerned
     ]
     return pl.concat(parts).sort("patient_id", maintain_order=True).collect().lazy()
-
-
-def _exact(pairs: pl.LazyFrame) -> pl.LazyFrame:
-    return pairs.filter("used", pl.col("insulin_comparator").is_null())
 
 
 def _newest(series: pl.LazyFrame, used: pl.LazyFrame, models: Models) -> pl.LazyFrame:
@@ -218,88 +246,3 @@ def _newest(series: pl.LazyFrame, used: pl.LazyFrame, models: Models) -> pl.Lazy
     ):  # fmt: skip
         newest = newest.join(facts, on="patient_id", how="left", maintain_order="left")
     return newest
-
-
-def _lipids(results: pl.LazyFrame) -> pl.LazyFrame:
-    """Triglycerides and HDL of a day that are not known to be non-fasting."""
-    fit = pl.col("comparator").is_null() & (pl.col("fasting") != "no")
-    columns = {"triglyceride_mg_dl": "triglyceride", "hdl_mg_dl": "hdl"}
-    return results.group_by("patient_id", drawn_on="observed_on").agg(
-        pl.col("value").filter(fit & (pl.col("analyte") == analyte)).mean().alias(name)
-        for name, analyte in columns.items()
-    )
-
-
-def findings(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
-    """What the rule says after every draw of everyone (:func:`transforms.statuses.at_draws`)."""
-    series = frame(
-        con,
-        "SELECT d.*, t.p_without_one FROM store.trend_at_draw d LEFT JOIN store.trend t "
-        "ON t.patient_id = d.patient_id AND t.last_on = d.drawn_on",
-    )
-    pairs = frame(
-        con, "SELECT patient_id, drawn_on, glucose_mg_dl FROM store.fasting_pair WHERE used"
-    )
-    return at_draws(series.lazy(), pairs.lazy())
-
-
-def _tonight(con: duckdb.DuckDBPyConnection, as_of: date, models: Models) -> dict[str, int]:
-    con.execute("CREATE OR REPLACE TEMP TABLE affected AS SELECT patient_id FROM store.person")
-    excluded = excluded_spans(spans(con, "condition"), spans(con, "medication"))
-    excluded = excluded.collect().lazy()
-    found = findings(con).collect().lazy()
-    newest = found.group_by("patient_id", maintain_order=True).last()
-    people = frame(con, "SELECT patient_id, birth_date FROM store.person").lazy()
-    minors = people.filter(pl.col("birth_date").is_not_null()).select(
-        "patient_id",
-        name=pl.lit("minor"),
-        from_on=pl.lit(None, dtype=pl.Date),
-        to_on=pl.col("birth_date").dt.offset_by(f"{RULE.adult_age}y") - pl.duration(days=1),
-    )
-    draws = frame(con, "SELECT patient_id, used, reason FROM store.fasting_pair").lazy()
-    status = statuses(people, newest, _draw_facts(draws), excluded, as_of).collect().lazy()
-    counts = {
-        "patient_status": write(con, "patient_status", status),
-        "cohort": write(con, "cohort", cohorts(found, pl.concat([excluded, minors]), as_of)),
-        "cohort_attrition": write(con, "cohort_attrition", attrition(status)),
-    }
-    replace(con, DERIVED["tonight"], "true", f"SELECT DATE '{as_of}' AS as_of")
-    counts["feed_check"] = feeds.keep_checks(con, feed_checks(feeds.arrivals(con), as_of))
-    return counts | _checks(con) | _models(con, models)
-
-
-def _checks(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Forecasts against what came, and tonight's list against chance."""
-    newest = frame(
-        con,
-        "SELECT t.patient_id, n_pairs, pit_insulin, pit_glucose, p_climbing_unseen, p_shuffled, "
-        "p.lab, p.platform, s.status NOT IN ('excluded', 'unresolved') AS is_evaluated, "
-        "coalesce(s.tier IN ('A', 'B'), false) AS is_listed FROM store.trend t "
-        "JOIN store.fasting_pair p ON p.patient_id = t.patient_id AND p.drawn_on = t.last_on "
-        "JOIN store.patient_status s ON s.patient_id = t.patient_id ORDER BY t.patient_id",
-    )
-    return {
-        "prediction_check": write(con, "prediction_check", prediction_checks(newest.lazy())),
-        "list_check": write(con, "list_check", list_check(newest.filter("is_evaluated"))),
-    }
-
-
-def _models(con: duckdb.DuckDBPyConnection, models: Models) -> dict[str, int]:
-    return {
-        "model": write(con, "model", frozen.models_frame(models)),
-        "platform": write(con, "platform", frozen.platforms_frame(models)),
-    }
-
-
-def _draw_facts(draws: pl.LazyFrame) -> pl.LazyFrame:
-    """Per patient: days with a draw, and the most frequent reason for not using one."""
-    reasons = (
-        draws.filter(~pl.col("used"))
-        .group_by("patient_id", "reason")
-        .len()
-        .sort("patient_id", "len", "reason", descending=[False, True, False])
-        .group_by("patient_id", maintain_order=True)
-        .agg(unused=pl.col("reason").first())
-    )
-    counts = draws.group_by("patient_id").agg(n_draws=pl.len().cast(pl.Int64))
-    return counts.join(reasons, on="patient_id", how="left")

@@ -13,6 +13,14 @@ import duckdb
 import numpy as np
 import polars as pl
 
+from flows.beside_text import (
+    beside,
+    measured_lately,
+    pattern_said,
+    profile,
+    profile_lines,
+    weight_said,
+)
 from transforms.catalog.next_tests import next_tests
 from transforms.catalog.rule import RULE, STATUSES
 from transforms.frozen import FrozenModel, decoded, levelled
@@ -52,6 +60,9 @@ class Explanation:
     evidence: dict[str, Any]
     draws: list[dict[str, Any]]
     platform_changes: list[str]
+    beside: list[str]
+    tissues: list[dict[str, Any]]
+    tissues_together: str | None
     what_would_change_it: list[str]
     missing: list[str]
     next_tests: list[str]
@@ -93,20 +104,27 @@ def explanation(con: duckdb.DuckDBPyConnection, patient_id: str) -> Explanation:
         evidence=evidence,
         draws=draws.to_dicts(),
         platform_changes=_platform_changes(draws.filter("used").to_dicts()),
+        beside=[*beside(con, status["patient_id"]), *filter(None, [weight_said(trend)])],
+        tissues=profile(con, status["patient_id"]),
+        tissues_together=pattern_said(con, status["patient_id"]),
         what_would_change_it=_changes(con, draws, trend, status),
         missing=evidence.get("missing") or [],
-        next_tests=_next_tests(draws, trend, status),
+        next_tests=_next_tests(draws, trend, status, measured_lately(con, status["patient_id"])),
     )
 
 
 def _next_tests(
-    draws: pl.DataFrame, trend: dict[str, Any] | None, status: dict[str, Any]
+    draws: pl.DataFrame,
+    trend: dict[str, Any] | None,
+    status: dict[str, Any],
+    measured: list[str],
 ) -> list[str]:
     if status["status"] == "excluded":
         return []
     doubtful = draws.filter("used", pl.col("p_bad") >= DOUBTFUL)
     n_pairs = trend["n_pairs"] if trend else 0
-    return next_tests({**status, "n_pairs": n_pairs, "doubts": doubtful["likely"].to_list()})
+    doubts = doubtful["likely"].to_list()
+    return next_tests({**status, "n_pairs": n_pairs, "doubts": doubts, "measured": measured})
 
 
 def _platform_changes(used: list[dict[str, Any]]) -> list[str]:
@@ -135,14 +153,16 @@ def _draws(con: duckdb.DuckDBPyConnection, patient_id: str) -> pl.DataFrame:
     return frame(
         con,
         "SELECT p.drawn_on, p.insulin_uiu_ml, p.glucose_mg_dl, p.lab, p.assay, p.used, p.reason, "
-        "p.p_bad, p.likely, p.insulin_comparator, p.repeats, p.is_ill, p.platform_effect, "
+        "p.p_bad, p.likely, e.p_fasting, e.evidence AS fasting_evidence, "
+        "p.insulin_comparator, p.repeats, p.is_ill, p.platform_effect, "
         "(SELECT string_agg(place, '; ' ORDER BY place) FROM (SELECT f.source || '/' || f.file "
         "|| ' line ' || string_agg(DISTINCT o.line::VARCHAR, ', ' ORDER BY o.line::VARCHAR) "
         "AS place FROM observation o "
         "JOIN source_file f USING (file_id) WHERE o.patient_id = p.patient_id "
         "AND o.observed_on = p.drawn_on AND o.analyte IN ('insulin', 'glucose') "
         "GROUP BY f.source, f.file)) AS lines "
-        "FROM fasting_pair p WHERE p.patient_id = ? ORDER BY p.drawn_on",
+        "FROM fasting_pair p LEFT JOIN fasting_evidence e USING (patient_id, drawn_on) "
+        "WHERE p.patient_id = ? ORDER BY p.drawn_on",
         [patient_id],
     )
 
@@ -224,11 +244,13 @@ def as_text(found: Explanation) -> str:
         *_trend_lines(found),
         "",
         "  Draws",
-        *(_draw_line(draw) for draw in found.draws),
+        *(line for draw in found.draws for line in _draw_lines(draw)),
         *([] if found.draws else ["    none"]),
         *_listed("Platform changes within the draws used", found.platform_changes),
+        *_listed("Beside it, deciding nothing", found.beside),
         *_listed("What would change it", found.what_would_change_it),
         *_listed("Next best tests", found.next_tests),
+        *profile_lines(found.tissues, found.tissues_together),
         "",
         f"  Missing to say more: {', '.join(found.missing) or 'nothing that the rule asks for'}",
         *(f"  {text}" for text in found.limits),
@@ -271,6 +293,12 @@ def _use(draw: dict[str, Any]) -> str:
     is_doubtful = draw["p_bad"] is not None and draw["p_bad"] >= DOUBTFUL
     doubt = f", but {draw['p_bad']:.0%} likely {draw['likely']}" if is_doubtful else ""
     return f"used{doubt}{ill}"
+
+
+def _draw_lines(draw: dict[str, Any]) -> list[str]:
+    known = draw["fasting_evidence"]
+    said = [f"      {draw['p_fasting']:.0%} likely fasting: {known}"] if known else []
+    return [_draw_line(draw), *said]
 
 
 def _draw_line(draw: dict[str, Any]) -> str:

@@ -38,6 +38,11 @@ def _facts(night: Night, con: duckdb.DuckDBPyConnection) -> dict[str, object]:
         "SELECT * FROM prediction_check WHERE grouped_by <> 'lab' OR n >= 20 "
         "ORDER BY analyte DESC, grouped_by, CASE grouped_by WHEN 'draws' THEN level END, n DESC"
     )
+    cohorts = (
+        "SELECT d.cohort, d.sentence, count(c.patient_id) FILTER (c.left_on IS NULL) AS n, "
+        "count(c.patient_id) FILTER (c.left_on IS NOT NULL) AS n_left FROM cohort_definition d "
+        "LEFT JOIN cohort c USING (cohort) GROUP BY ALL ORDER BY d.cohort"
+    )
     steps = night.ledger.rows("SELECT * FROM step WHERE run_id = ? ORDER BY rowid", [night.run_id])
     return {
         "account": account_of(con, night.as_of, night.verdicts, changed),
@@ -45,6 +50,7 @@ def _facts(night: Night, con: duckdb.DuckDBPyConnection) -> dict[str, object]:
         "run_id": night.run_id,
         "code_version": night.code_version,
         "statuses": STATUSES,
+        "cohorts": frame(con, cohorts).to_dicts(),
         "attrition": frame(con, attrition).to_dicts(),
         "quarantine": frame(con, reasons).to_dicts(),
         "forecasts": frame(con, forecasts).to_dicts(),

@@ -9,17 +9,21 @@ import duckdb
 import polars as pl
 
 from transforms import wearables
+from transforms.catalog.exclusions import HYPERTENSION
 from transforms.catalog.tables import DERIVED
+from transforms.catalog.tissues import SIGNALS
+from transforms.exclusions import days_of
+from transforms.index_inputs import ANALYTES as INDEX_ANALYTES
 from warehouse.store import frame, replace_frame
 
 LIVE = (
     "superseded_at IS NULL AND status NOT IN "
     "('cancelled', 'deleted', 'wrong_patient', 'entered_in_error')"
 )
+TISSUE_ANALYTES = [signal.of for signal in SIGNALS if signal.source == "analyte"]
 AFFECTED = "patient_id IN (SELECT patient_id FROM affected)"
-ANALYTES = (
-    *("insulin", "glucose", "fasting_status", "fasting_duration", "haemolysis_index"),
-    *("triglyceride", "hdl", "steps", "sleep_duration", "resting_heart_rate", "weight"),
+ANALYTES = sorted(
+    {"insulin", "glucose", "hba1c", "height", *INDEX_ANALYTES, *TISSUE_ANALYTES, *wearables.KINDS}
 )
 """What is computed from."""
 _IS_OUTLIVED = (
@@ -44,21 +48,27 @@ def spans(con: duckdb.DuckDBPyConnection, table: str) -> pl.LazyFrame:
     return standing(con, table, f'{columns}, "class"' if table == "medication" else columns, LIVE)
 
 
+def hypertension(conditions: pl.LazyFrame) -> pl.LazyFrame:
+    """``patient_id``, ``from_on`` of a diagnosis of high blood pressure."""
+    return days_of(HYPERTENSION, conditions).select("patient_id", "from_on")
+
+
 def results(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
     """Results of :data:`ANALYTES`."""
     analytes = ", ".join(f"'{name}'" for name in ANALYTES)
     return standing(
         con,
         "observation",
-        "analyte, observed_at, observed_local, observed_on, observed_precision, value, comparator, "
-        "fasting, lab, assay, absent_reason, comment, known_at",
+        "analyte, timing, code_system, source_code, observed_at, observed_local, observed_on, "
+        "observed_precision, value, comparator, fasting, fasting_hours, lab, assay, absent_reason, "
+        "comment, known_at",
         f"{LIVE} AND analyte IN ({analytes}) AND NOT {_IS_OUTLIVED}",
     )
 
 
 def signals(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
     """Samples of phones, watches, rings and scales (:data:`transforms.wearables.SIGNAL`)."""
-    kinds = ", ".join(f"'{kind}'" for kind in wearables.KINDS)
+    kinds = ", ".join(f"'{kind}'" for kind in (*wearables.KINDS, *wearables.SEEN_KINDS))
     return standing(
         con,
         "sample",

@@ -37,7 +37,7 @@ CONTRACT = {
     "patient_status": "patient_id as_of status reason tier evidence",
     "cohort": "cohort patient_id entered_on left_on definition_version",
     "cohort_attrition": "cohort step reason n_before n_excluded n_after",
-    "index_value": "patient_id index observed_on value unit",
+    "index_value": "patient_id index observed_on value unit reason",
     "tissue_profile": "patient_id tissue signal value percentile trend evidence_grade claim "
     "missing",
     "cgm_day": "patient_id local_date",
@@ -61,8 +61,8 @@ def built(folder: Path, number: int = 0) -> tuple[Path, str]:
     begin_build(None, build)
     con = connect(build, scratch)
     create(con)
-    row = "SELECT 'p' AS patient_id, 'homa_ir' AS \"index\", NULL AS observed_on, '1' AS unit"
-    replace(con, DERIVED["index_value"], "true", f"{row}, {number} AS value")
+    row = "SELECT 'p' AS patient_id, NULL AS month, NULL AS low, NULL AS high, NULL AS n"
+    replace(con, DERIVED["weight_month"], "true", f"{row}, {number} AS kg_per_month")
     create_views(con)
     found = digest(con)
     con.execute("DETACH staging")
@@ -152,9 +152,9 @@ def test_a_reader_keeps_the_old_file_and_a_new_reader_gets_the_new_one(tmp_path:
     reader = duckdb.connect(str(tmp_path / LINK), read_only=True)
     publish(tmp_path, built(tmp_path, 2)[0], "two")
     prune(tmp_path, 1)
-    assert reader.execute("SELECT value FROM index_value").fetchall() == [(1,)]
+    assert reader.execute("SELECT kg_per_month FROM weight_month").fetchall() == [(1,)]
     with duckdb.connect(str(tmp_path / LINK), read_only=True) as fresh:
-        assert fresh.execute("SELECT value FROM index_value").fetchall() == [(2,)]
+        assert fresh.execute("SELECT kg_per_month FROM weight_month").fetchall() == [(2,)]
     reader.close()
 
 
@@ -176,7 +176,7 @@ def test_verify_counts_every_view_of_a_whole_build_and_refuses_another_digest(
     build, found = built(tmp_path)
     counts = verify(build, found)
     assert set(counts) == set(view_names())
-    assert counts["index_value"] == 1
+    assert counts["weight_month"] == 1
     with pytest.raises(NotWholeError, match="digest"):
         verify(build, "0" * 32)
 
@@ -214,8 +214,8 @@ def test_a_build_begins_with_the_published_rows_or_with_none(tmp_path: Path) -> 
     begin_build(old, build)
     assert not Path(f"{build}.wal").exists()
     with duckdb.connect(str(build)) as con:
-        assert con.execute("SELECT value FROM store.index_value").fetchall() == [(7,)]
-        con.execute("DELETE FROM store.index_value")
+        assert con.execute("SELECT kg_per_month FROM store.weight_month").fetchall() == [(7,)]
+        con.execute("DELETE FROM store.weight_month")
     assert old.stat().st_mode & 0o777 == 0o444
     begin_build(None, build)
     assert not build.exists()

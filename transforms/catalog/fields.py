@@ -24,7 +24,11 @@ FIELDS: dict[str, Field] = {
     "patient_id": Field("VARCHAR", "The person, by the source's own identifier."),
     "survivor_id": Field("VARCHAR", "The record that a merged patient lives on under."),
     "analyte": Field("VARCHAR", "What was measured, a name of the analyte catalog."),
-    "kind": Field("VARCHAR", "What a device sampled, a name of the analyte catalog."),
+    "kind": Field(
+        "VARCHAR",
+        "What was seen: of a sample a name of the analyte catalog; beside fasting glucose hba1c, "
+        "cgm, glucose_1h or glucose_2h.",
+    ),
     "device": Field("VARCHAR", "The device as the file names it."),
     "value": Field("DOUBLE", "The number, in `unit`; null when there is none."),
     "comparator": Field("VARCHAR", "<, <=, > or >= where the value is censored at that limit."),
@@ -155,7 +159,7 @@ FIELDS: dict[str, Field] = {
     # trend
     "as_of": Field("DATE", "The night's business date."),
     "n_pairs": Field("BIGINT", "Draws used."),
-    "first_on": Field("DATE", "First draw used."),
+    "first_on": Field("DATE", "First draw used; of an index the first value on the platform."),
     "last_on": Field("DATE", "Newest draw used."),
     "insulin_level_uiu_ml": Field(
         "DOUBLE", "Fasting insulin at the newest draw, noise taken out.", "u[IU]/mL"
@@ -232,10 +236,14 @@ FIELDS: dict[str, Field] = {
     "p_without_one": Field("DOUBLE", "Least p_climbing_unseen when any one draw is left out.", "1"),
     # status, cohorts
     "tier": Field("VARCHAR", "A, B or C: how sure; null where the status has none."),
-    "evidence": Field("VARCHAR", "JSON: the numbers behind the status, what is missing, how near."),
+    "evidence": Field(
+        "VARCHAR",
+        "Of a status JSON: its numbers, what is missing, how near; of a fast what speaks for or "
+        "against it.",
+    ),
     "rule_version": Field("VARCHAR", "Version of the status rule."),
     "cohort": Field("VARCHAR", "The cohort's name."),
-    "entered_on": Field("DATE", "The draw from which the definition held."),
+    "entered_on": Field("DATE", "The day of observation from which the definition held."),
     "left_on": Field("DATE", "The day from which it no longer held; null while it holds."),
     "definition_version": Field("VARCHAR", "Version of the cohort's definition."),
     "step": Field("BIGINT", "Step of the attrition, from 1."),
@@ -244,18 +252,81 @@ FIELDS: dict[str, Field] = {
     "n_after": Field("BIGINT", "Patients after the step."),
     # indices, tissues
     "index": Field("VARCHAR", "The index, a name of the index catalog."),
-    "tissue": Field("VARCHAR", "liver, muscle, adipose or brain."),
-    "signal": Field("VARCHAR", "The signal shown for the tissue."),
-    "percentile": Field("DOUBLE", "Among comparable people.", "%"),
-    "trend": Field("VARCHAR", "Direction over time."),
+    "title": Field("VARCHAR", "Its name for people."),
+    "formula": Field("VARCHAR", "The formula, over the columns named in `inputs`."),
+    "inputs": Field("VARCHAR[]", "What it needs, each with unit and window."),
+    "population": Field("VARCHAR", "In whom it was derived."),
+    "limits": Field("VARCHAR", "Where it does not hold."),
+    "direction": Field("INTEGER", "1: higher is worse, -1: lower is worse, 0: neither by itself."),
+    "citation": Field("VARCHAR", "The source."),
+    "reviewed": Field("DATE", "When a person last looked at the record."),
+    "next_review": Field("DATE", "When a person has to look again."),
+    "bridged_value": Field(
+        "DOUBLE", "`value` with insulin brought to the reference platform: what is compared."
+    ),
+    "inputs_from": Field("DATE", "Day of the oldest input; an adult's height has none."),
+    "previous_on": Field("DATE", "The value before it on the same platform."),
+    "change_pct": Field("DOUBLE", "Change since the value before.", "%"),
+    "rcv_fall_pct": Field(
+        "DOUBLE", "Reference change value: a larger fall is more than noise (95 %).", "%"
+    ),
+    "rcv_rise_pct": Field(
+        "DOUBLE", "Reference change value: a larger rise is more than noise (95 %).", "%"
+    ),
+    "change": Field(
+        "VARCHAR", "rose, fell or within noise; null: nothing before it, or no variation known."
+    ),
+    "slope_pct_year": Field("DOUBLE", "Yearly change by all values so far on the platform.", "%/a"),
+    "slope_low": Field("DOUBLE", f"{_SLOPE}, low end.", "%/a"),
+    "slope_high": Field("DOUBLE", f"{_SLOPE}, high end.", "%/a"),
+    "tissue": Field("VARCHAR", "liver, muscle, adipose, brain, beta_cell or clearance."),
+    "signal": Field(
+        "VARCHAR", "The signal; null: the row that says what was never measured of the tissue."
+    ),
+    "measured": Field("VARCHAR", "What was measured of its errors."),
+    "alerts": Field("BOOLEAN", "Whether entering the cohort opens an alert."),
+    "percentile": Field("DOUBLE", "Among comparable people of this clinic.", "%"),
+    "compared_with": Field("VARCHAR", "Who the comparable people are."),
+    "n_comparable": Field("BIGINT", "How many comparable people there are."),
+    "age_band": Field("VARCHAR", "Band of age in years."),
+    "quantiles": Field("DOUBLE[]", "Values at 0, 1, ... 100 % of the people."),
+    "month": Field("DATE", "First day of the month."),
+    "trend": Field("VARCHAR", "rising, falling or steady, as it stood; null: too little to say."),
+    "course": Field("VARCHAR", "The trend by what is worse: worsening, improving or steady."),
     "evidence_grade": Field("VARCHAR", "A to D."),
     "claim": Field("VARCHAR", "What may honestly be said."),
+    "not_claimed": Field("VARCHAR", "What must not be said."),
+    "next_test": Field("VARCHAR", "What would say more."),
     "missing": Field("VARCHAR", "What is missing to say more."),
+    "signals_measured": Field("BIGINT", "Signals with a value that is not too old."),
+    "signals_with_course": Field("BIGINT", "Of them, those with a course (grade A to C)."),
+    "is_selective": Field(
+        "BOOLEAN", "One tissue's signals worsen while another's are steady or improve."
+    ),
+    "glucose_fine": Field("VARCHAR", "throughout, now or no; null: not evaluated."),
+    "liver": Field(
+        "VARCHAR", "Course of the liver's signals: worsening, mixed, improving, steady."
+    ),
+    "muscle": Field("VARCHAR", "Course of muscle's signals."),
+    "adipose": Field("VARCHAR", "Course of fat tissue's signals."),
+    "beta_cell": Field("VARCHAR", "Course of the beta cell's signals."),
+    "clearance": Field("VARCHAR", "Course of clearance's signals."),
+    "limit": Field("DOUBLE", "The limit it is compared with."),
+    "says": Field("VARCHAR", "Of glucose: fine or not fine; null: not judged."),
+    "p_fasting": Field(
+        "DOUBLE", "P(fasting at the draw) by what is known beside its label; null: nothing.", "1"
+    ),
+    "weight_change_kg": Field("DOUBLE", "Change of weight from the first draw used.", "kg"),
+    "insulin_slope_at_weight_pct_year": Field(
+        "DOUBLE", "Yearly change of fasting insulin, had weight not moved; null: not known.", "%/a"
+    ),
+    "insulin_slope_at_weight_low": Field("DOUBLE", f"{_SLOPE} at one weight, low end.", "%/a"),
+    "insulin_slope_at_weight_high": Field("DOUBLE", f"{_SLOPE} at one weight, high end.", "%/a"),
     # devices
     "local_date": Field("DATE", "Local calendar day."),
-    "readings": Field("BIGINT", "Samples of the day, each instant once."),
+    "readings": Field("BIGINT", "Samples, each instant once."),
     "minutes_covered": Field("DOUBLE", "Minutes of the day the samples stand for.", "min"),
-    "coverage_pct": Field("DOUBLE", "Share of the day covered.", "%"),
+    "coverage_pct": Field("DOUBLE", "Share of the time (day, window, month) covered.", "%"),
     "mean_mg_dl": Field("DOUBLE", "Mean sensor glucose.", "mg/dL"),
     "sd_mg_dl": Field("DOUBLE", "Standard deviation of sensor glucose.", "mg/dL"),
     "cv_pct": Field("DOUBLE", "Coefficient of variation.", "%"),
@@ -271,7 +342,52 @@ FIELDS: dict[str, Field] = {
     ),
     "lbgi": Field("DOUBLE", "Low blood glucose index.", "1"),
     "hbgi": Field("DOUBLE", "High blood glucose index.", "1"),
-    "is_sufficient": Field("BOOLEAN", "At least 70 % of the day covered."),
+    "is_sufficient": Field("BOOLEAN", "At least 70 % of the time covered."),
+    "day_coverage_pct": Field("DOUBLE", "Share of 06:00 to 24:00 covered.", "%"),
+    "night_coverage_pct": Field("DOUBLE", "Share of 00:00 to 06:00 covered.", "%"),
+    "mage_mg_dl": Field(
+        "DOUBLE", "Mean amplitude of excursions, algorithm of Fernandes 2022.", "mg/dL"
+    ),
+    "conga_1h_mg_dl": Field("DOUBLE", "SD of differences one hour apart.", "mg/dL"),
+    "conga_24h_mg_dl": Field("DOUBLE", "SD of differences 24 hours apart.", "mg/dL"),
+    "modd_mg_dl": Field("DOUBLE", "Mean absolute difference 24 hours apart.", "mg/dL"),
+    "first_rise_at": Field("TIME", "Local time at which the first rise as after food began."),
+    "last_rise_at": Field("TIME", "Local time at which the last rise as after food began."),
+    "eating_window_h": Field("DOUBLE", "Hours from the first rise to the last.", "h"),
+    "night_rises": Field("BIGINT", "Rises as after food in the night."),
+    "night_rises_per_night": Field("DOUBLE", "Rises in the night, mean of nights seen."),
+    "window_start": Field("DATE", "First local date of the window."),
+    "window_end": Field("DATE", "Last local date of the window that told anything."),
+    "days": Field("BIGINT", "Dates of the window that told anything."),
+    "minutes_above_140_per_day": Field("DOUBLE", "Minutes a day above 140 mg/dL.", "min"),
+    "begins_min": Field("BIGINT", "Minutes since local midnight at which the half hour begins."),
+    "p05_mg_dl": Field("DOUBLE", "5th percentile of sensor glucose.", "mg/dL"),
+    "p25_mg_dl": Field("DOUBLE", "25th percentile of sensor glucose.", "mg/dL"),
+    "p50_mg_dl": Field("DOUBLE", "Median of sensor glucose.", "mg/dL"),
+    "p75_mg_dl": Field("DOUBLE", "75th percentile of sensor glucose.", "mg/dL"),
+    "p95_mg_dl": Field("DOUBLE", "95th percentile of sensor glucose.", "mg/dL"),
+    "active_min": Field("DOUBLE", "Minutes of recorded workouts; null where none.", "min"),
+    "active_kcal": Field("DOUBLE", "Energy spent by activity.", "kcal"),
+    "sleep_start": Field("TIMESTAMP", "Local time at which the main sleep began."),
+    "sleep_end": Field("TIMESTAMP", "Local time at which the main sleep ended."),
+    "hours_seen": Field("BIGINT", "Local hours of the day in which a device told something."),
+    "days_with_steps": Field("BIGINT", "Days of the month with steps."),
+    "steps_median": Field("DOUBLE", "Median steps a day.", "{#}"),
+    "days_with_sleep": Field("BIGINT", "Nights of the month with sleep."),
+    "sleep_h_mean": Field("DOUBLE", "Mean sleep.", "h"),
+    "sleep_midpoint_h": Field("DOUBLE", "Mean middle of the main sleep, by the local clock.", "h"),
+    "sleep_regularity": Field(
+        "DOUBLE", "Circular SD of the middle of sleep; small: regular.", "min"
+    ),
+    "sleep_regularity_index": Field(
+        "DOUBLE", "Asleep or awake alike 24 hours apart: 100 always, 0 by chance (Phillips 2017)."
+    ),
+    "resting_heart_rate_mean": Field("DOUBLE", "Mean resting heart rate.", "/min"),
+    "days_with_heart_rate": Field("BIGINT", "Days of the month with a resting heart rate."),
+    "active_min_mean": Field("DOUBLE", "Minutes of workouts a day that a device was worn.", "min"),
+    "kg_per_month": Field("DOUBLE", "Slope of weight over 180 days; null: too few.", "kg/mo"),
+    "low": Field("DOUBLE", "90 % interval, low end."),
+    "high": Field("DOUBLE", "90 % interval, high end."),
     "steps": Field("DOUBLE", "Steps of the day.", "{#}"),
     "resting_heart_rate": Field("DOUBLE", "Resting heart rate of the day.", "/min"),
     "sleep_h": Field("DOUBLE", "Sleep ending on that day.", "h"),
@@ -288,7 +404,7 @@ FIELDS: dict[str, Field] = {
     "code_version": Field("VARCHAR", "Version of Undertow that ran."),
     "expectation": Field("VARCHAR", "The expectation's name."),
     "severity": Field("VARCHAR", "reject (the row waits, or the night fails) or warn."),
-    "sentence": Field("VARCHAR", "What the expectation expects, for people."),
+    "sentence": Field("VARCHAR", "For people: what the expectation expects, what was seen."),
     "rows_checked": Field("BIGINT", "Rows looked at."),
     "rows_failed": Field("BIGINT", "Rows that failed."),
     "passed": Field("BOOLEAN", "No row failed."),

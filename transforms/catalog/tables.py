@@ -125,7 +125,7 @@ DERIVED: dict[str, Table] = {
             "fasting_pair",
             "one row per patient and draw day with insulin or glucose",
             "patient_id drawn_on insulin_uiu_ml insulin_comparator repeats is_ill glucose_mg_dl lab assay "
-            "known_on model_version platform platform_effect used reason p_bad likely",
+            "known_on model_version platform platform_effect used reason p_bad likely p_fasting",
             "patient_id drawn_on",
             "patient_id",
         ),
@@ -139,7 +139,8 @@ DERIVED: dict[str, Table] = {
         _table(
             "trend",
             "one row per patient with a usable pair: the trend as it stands",
-            f"{_TREND} p_without_one pit_insulin pit_glucose p_shuffled model_version",
+            f"{_TREND} p_without_one pit_insulin pit_glucose p_shuffled model_version weight_change_kg "
+            "insulin_slope_at_weight_pct_year insulin_slope_at_weight_low insulin_slope_at_weight_high",
             "patient_id",
             "patient_id",
         ),
@@ -211,33 +212,127 @@ DERIVED: dict[str, Table] = {
             "cohort step",
         ),
         _table(
+            "index_definition",
+            "one row per index of the catalog",
+            "index title unit formula inputs population limits direction evidence_grade citation "
+            "reviewed next_review",
+            "index",
+        ),
+        _table(
             "index_value",
-            "one row per patient, index and draw day",
-            "patient_id index observed_on value unit",
+            "one row per patient, index and day on which all its inputs were measured",
+            "patient_id index observed_on value unit reason platform bridged_value inputs_from",
             "patient_id index observed_on",
             "patient_id",
         ),
         _table(
-            "tissue_profile",
-            "one row per patient, tissue and signal",
-            "patient_id tissue signal value percentile trend evidence_grade claim missing",
-            "patient_id tissue signal",
+            "index_trend",
+            "one row per patient, index and value: the series as it stood",
+            "patient_id index observed_on platform previous_on change_pct rcv_fall_pct "
+            "rcv_rise_pct change n first_on slope_pct_year slope_low slope_high trend",
+            "patient_id index observed_on platform",
+            "patient_id",
+        ),
+        _table(
+            "tissue_signal",
+            "one row per tissue and signal of the catalog: what may be said of it",
+            "tissue signal title direction evidence_grade claim not_claimed next_test citation "
+            "reviewed",
+            "tissue signal",
+        ),
+        _table(
+            "tissue_month",
+            "one row per patient, month, tissue and signal measured in that month",
+            "patient_id month tissue signal observed_on value unit platform n trend course",
+            "patient_id month tissue signal",
+            "patient_id",
+        ),
+        _table(
+            "tissue_pattern",
+            "one row per patient with any signal of a tissue: what the tissues do together",
+            "patient_id liver muscle adipose beta_cell clearance signals_measured "
+            "signals_with_course is_selective glucose_fine sentence",
+            "patient_id",
+        ),
+        _table(
+            "cohort_definition",
+            "one row per cohort of the catalogs",
+            "cohort definition_version sentence not_claimed citation measured alerts reviewed "
+            "next_review",
+            "cohort",
+        ),
+        _table(
+            "signal_reference",
+            "one row per signal, sex and band of age: how comparable people's values lie",
+            "signal platform sex age_band n quantiles compared_with",
+            "signal platform sex age_band",
+        ),
+        _table(
+            "corroboration",
+            "one row per patient and finding beside fasting glucose that agrees or disagrees",
+            "patient_id kind observed_on value unit limit says sentence",
+            "patient_id kind observed_on",
+            "patient_id",
+        ),
+        _table(
+            "fasting_evidence",
+            "one row per draw about whose fast something is known beside its label",
+            "patient_id drawn_on p_fasting evidence",
+            "patient_id drawn_on",
             "patient_id",
         ),
         _table(
             "cgm_day",
             "one row per patient, local day and sensor",
-            "patient_id local_date device readings minutes_covered coverage_pct mean_mg_dl "
-            "sd_mg_dl cv_pct pct_below_54 pct_below_70 pct_70_140 pct_70_180 pct_above_140 "
-            "pct_above_180 pct_above_250 gmi_pct lbgi hbgi is_sufficient is_main",
+            "patient_id local_date device readings minutes_covered coverage_pct day_coverage_pct "
+            "night_coverage_pct mean_mg_dl sd_mg_dl cv_pct pct_below_54 pct_below_70 pct_70_140 "
+            "pct_70_180 pct_above_140 pct_above_180 pct_above_250 gmi_pct lbgi hbgi mage_mg_dl "
+            "conga_1h_mg_dl first_rise_at last_rise_at eating_window_h night_rises is_sufficient "
+            "is_main",
             "patient_id local_date device",
+            "patient_id",
+        ),
+        _table(
+            "cgm_window",
+            "one row per patient, sensor and window of 14 local dates",
+            "patient_id device window_end window_start days readings coverage_pct "
+            "day_coverage_pct night_coverage_pct mean_mg_dl sd_mg_dl cv_pct pct_below_54 "
+            "pct_below_70 pct_70_140 pct_70_180 pct_above_140 pct_above_180 pct_above_250 "
+            "minutes_above_140_per_day lbgi hbgi gmi_pct mage_mg_dl conga_1h_mg_dl "
+            "conga_24h_mg_dl modd_mg_dl eating_window_h night_rises_per_night is_sufficient is_main",
+            "patient_id device window_end",
+            "patient_id",
+        ),
+        _table(
+            "cgm_profile",
+            "one row per sufficient window of a main sensor and half hour of the local day",
+            "patient_id device window_end begins_min p05_mg_dl p25_mg_dl p50_mg_dl p75_mg_dl "
+            "p95_mg_dl n",
+            "patient_id device window_end begins_min",
             "patient_id",
         ),
         _table(
             "wearable_day",
             "one row per patient and local day",
-            "patient_id local_date steps resting_heart_rate sleep_h weight_kg devices",
+            "patient_id local_date steps resting_heart_rate sleep_h weight_kg devices active_min "
+            "active_kcal sleep_start sleep_end hours_seen",
             "patient_id local_date",
+            "patient_id",
+        ),
+        _table(
+            "wearable_month",
+            "one row per patient and month with a wearable day",
+            "patient_id month days_with_steps steps_median days_with_sleep sleep_h_mean "
+            "sleep_midpoint_h sleep_regularity sleep_regularity_index resting_heart_rate_mean "
+            "days_with_heart_rate active_min_mean coverage_pct",
+            "patient_id month",
+            "patient_id",
+        ),
+        _table(
+            "weight_month",
+            "one row per patient and month with a weight: its slope over 180 days",
+            "patient_id month kg_per_month low high n",
+            "patient_id month",
             "patient_id",
         ),
     )

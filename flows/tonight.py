@@ -1,0 +1,182 @@
+"""Tonight: what depends on the night's date, in one cheap pass over everyone.
+
+Status, cohorts and attrition, what comparable people's signals are, the checks of the model and of
+the list, and the catalogs as tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import duckdb
+import polars as pl
+
+from flows.standing import spans, write
+from transforms import frozen
+from transforms.catalog.definitions import cohort_definition_frame
+from transforms.catalog.index_page import definition_frame
+from transforms.catalog.rule import RULE
+from transforms.catalog.tables import DERIVED
+from transforms.catalog.tissues import signals_frame
+from transforms.checks import list_check, prediction_checks
+from transforms.cohorts import attrition, cohorts
+from transforms.comparable import reference
+from transforms.corroboration import contradiction_attrition, contradictions
+from transforms.exclusions import excluded_spans
+from transforms.frozen import FrozenModel
+from transforms.patterns import pattern_attrition, patterns
+from transforms.rhythm import feed_checks
+from transforms.statuses import at_draws, statuses
+from transforms.tissues import tissue_patterns
+from warehouse import feeds
+from warehouse.store import frame, replace
+
+Models = Sequence[FrozenModel]
+Counts = dict[str, int]
+_WORSENING = "SELECT DISTINCT patient_id FROM store.tissue_month WHERE course = 'worsening'"
+_NOT_FINE = "SELECT DISTINCT patient_id FROM store.corroboration WHERE says = 'not fine'"
+
+
+def findings(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
+    """What the rule says after every draw of everyone (:func:`transforms.statuses.at_draws`)."""
+    series = frame(
+        con,
+        "SELECT d.*, t.p_without_one FROM store.trend_at_draw d LEFT JOIN store.trend t "
+        "ON t.patient_id = d.patient_id AND t.last_on = d.drawn_on",
+    )
+    pairs = frame(
+        con, "SELECT patient_id, drawn_on, glucose_mg_dl FROM store.fasting_pair WHERE used"
+    )
+    return at_draws(series.lazy(), pairs.lazy())
+
+
+def tonight(con: duckdb.DuckDBPyConnection, as_of: date, models: Models) -> Counts:
+    """Replace what depends on the date; returns the rows written per table."""
+    con.execute("CREATE OR REPLACE TEMP TABLE affected AS SELECT patient_id FROM store.person")
+    excluded = excluded_spans(spans(con, "condition"), spans(con, "medication"))
+    excluded = excluded.collect().lazy()
+    found = findings(con).collect().lazy()
+    newest = found.group_by("patient_id", maintain_order=True).last()
+    people = frame(con, "SELECT patient_id, birth_date FROM store.person").lazy()
+    minors = people.filter(pl.col("birth_date").is_not_null()).select(
+        "patient_id",
+        name=pl.lit("minor"),
+        from_on=pl.lit(None, dtype=pl.Date),
+        to_on=pl.col("birth_date").dt.offset_by(f"{RULE.adult_age}y") - pl.duration(days=1),
+    )
+    draws = frame(con, "SELECT patient_id, used, reason FROM store.fasting_pair").lazy()
+    status = statuses(people, newest, _draw_facts(draws), excluded, as_of).collect().lazy()
+    barred = pl.concat([excluded, minors])
+    months = _rows_of(con, "tissue_month", _WORSENING, as_of)
+    rows = [
+        (cohorts(found, barred, as_of), attrition(status)),
+        _contradicted(con, found, barred, status, as_of),
+        _patterned(months, found, barred, status, as_of),
+    ]
+    replace(con, DERIVED["tonight"], "true", f"SELECT DATE '{as_of}' AS as_of")
+    return {
+        "patient_status": write(con, "patient_status", status),
+        "cohort": write(con, "cohort", pl.concat(stays for stays, _ in rows)),
+        "cohort_attrition": write(con, "cohort_attrition", pl.concat(steps for _, steps in rows)),
+        "tissue_pattern": write(con, "tissue_pattern", tissue_patterns(months[1], found, as_of)),
+        "signal_reference": write(con, "signal_reference", _reference(con, as_of)),
+        "feed_check": feeds.keep_checks(con, feed_checks(feeds.arrivals(con), as_of)),
+        **_checks(con),
+        **_catalogs(con, models),
+    }
+
+
+def _contradicted(
+    con: duckdb.DuckDBPyConnection,
+    found: pl.LazyFrame,
+    barred: pl.LazyFrame,
+    status: pl.LazyFrame,
+    as_of: date,
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Cohorts of people whose glucose something else calls not fine; only they are followed back,
+    for the others what is recent suffices."""
+    back, recent = _rows_of(con, "corroboration", _NOT_FINE, as_of)
+    stays = contradictions(back, _of(found, back), barred, as_of).collect().lazy()
+    return stays, contradiction_attrition(status, stays, recent, found, as_of)
+
+
+def _patterned(
+    months: tuple[pl.LazyFrame, pl.LazyFrame],
+    found: pl.LazyFrame,
+    barred: pl.LazyFrame,
+    status: pl.LazyFrame,
+    as_of: date,
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Cohorts by tissue pattern, likewise."""
+    back, recent = months
+    stays = patterns(back, _of(found, back), barred, as_of).collect().lazy()
+    return stays, pattern_attrition(status, stays, recent, found, as_of)
+
+
+def _rows_of(
+    con: duckdb.DuckDBPyConnection, table: str, people: str, as_of: date
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """All rows of these people; and everyone's that are not too old."""
+    oldest = as_of - timedelta(days=RULE.max_age_days + 1)
+    back = frame(con, f"FROM store.{table} SEMI JOIN ({people}) USING (patient_id)")
+    recent = frame(con, f"FROM store.{table} WHERE observed_on >= DATE '{oldest}'")
+    return back.lazy(), recent.lazy()
+
+
+def _of(findings: pl.LazyFrame, rows: pl.LazyFrame) -> pl.LazyFrame:
+    return findings.join(rows.select("patient_id").unique(), on="patient_id", how="semi")
+
+
+def _reference(con: duckdb.DuckDBPyConnection, as_of: date) -> pl.LazyFrame:
+    """Quantiles of the newest values of everyone the rule does not exclude."""
+    people = frame(con, "SELECT patient_id, birth_date, sex FROM store.person").lazy()
+    comparable = frame(
+        con, "SELECT patient_id FROM store.patient_status WHERE status <> 'excluded'"
+    )
+    values = frame(
+        con,
+        "SELECT patient_id, signal, observed_on, value, platform FROM store.tissue_month "
+        f"WHERE observed_on > DATE '{as_of}' - INTERVAL {RULE.max_age_days + 1} DAY",
+    )
+    return reference(values.lazy(), people, comparable.lazy(), as_of)
+
+
+def _checks(con: duckdb.DuckDBPyConnection) -> Counts:
+    """Forecasts against what came, and tonight's list against chance."""
+    newest = frame(
+        con,
+        "SELECT t.patient_id, n_pairs, pit_insulin, pit_glucose, p_climbing_unseen, p_shuffled, "
+        "p.lab, p.platform, s.status NOT IN ('excluded', 'unresolved') AS is_evaluated, "
+        "coalesce(s.tier IN ('A', 'B'), false) AS is_listed FROM store.trend t "
+        "JOIN store.fasting_pair p ON p.patient_id = t.patient_id AND p.drawn_on = t.last_on "
+        "JOIN store.patient_status s ON s.patient_id = t.patient_id ORDER BY t.patient_id",
+    )
+    return {
+        "prediction_check": write(con, "prediction_check", prediction_checks(newest.lazy())),
+        "list_check": write(con, "list_check", list_check(newest.filter("is_evaluated"))),
+    }
+
+
+def _catalogs(con: duckdb.DuckDBPyConnection, models: Models) -> Counts:
+    return {
+        "model": write(con, "model", frozen.models_frame(models)),
+        "platform": write(con, "platform", frozen.platforms_frame(models)),
+        "cohort_definition": write(con, "cohort_definition", cohort_definition_frame()),
+        "index_definition": write(con, "index_definition", definition_frame()),
+        "tissue_signal": write(con, "tissue_signal", signals_frame()),
+    }
+
+
+def _draw_facts(draws: pl.LazyFrame) -> pl.LazyFrame:
+    """Per patient: days with a draw, and the most frequent reason for not using one."""
+    reasons = (
+        draws.filter(~pl.col("used"))
+        .group_by("patient_id", "reason")
+        .len()
+        .sort("patient_id", "len", "reason", descending=[False, True, False])
+        .group_by("patient_id", maintain_order=True)
+        .agg(unused=pl.col("reason").first())
+    )
+    counts = draws.group_by("patient_id").agg(n_draws=pl.len().cast(pl.Int64))
+    return counts.join(reasons, on="patient_id", how="left")
