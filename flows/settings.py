@@ -271,7 +271,7 @@ TEMPLATE = """\
 # [sources.city_lab]
 # reader = "clinic_csv"
 # time_zone = "Europe/Rome"
-# codes = {{ "INS-F" = "27873-9" }}  # the lab's own codes -> LOINC
+# codes = {{ "INS-F" = "27873-9" }}  # the lab's own codes -> LOINC, or HOMA2-IR
 # [sources.my_export]
 # reader = "table"                 # any delimited or Excel file, see docs/table.md
 # [sources.my_export.table]

@@ -146,7 +146,7 @@ _CONFORM = {
 def _coded(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
     """Adds analyte, timing, property, limits, UCUM unit and the factor to the canonical unit.
 
-    The source's own codes are looked up as the LOINC codes they are mapped to.
+    The source's own codes are looked up as the codes of the catalog they are mapped to.
     """
     codes, code = arrival.codes, pl.col("source_code")
     is_mapped = code.is_in(list(codes))
@@ -155,7 +155,9 @@ def _coded(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
         _with_ucum(rows)
         .with_columns(
             coded=code.replace(dict(codes)) if codes else code,
-            system=pl.when(is_mapped).then(pl.lit("loinc")).otherwise("code_system"),
+            system=pl.when(is_mapped)
+            .then(code.replace({mine: analytes.system_of(its) for mine, its in codes.items()}))
+            .otherwise("code_system"),
         )
         .join(meaning, on=["system", "coded"], how="left", maintain_order="left")
         .join(analytes.limit_frame().lazy(), on="analyte", how="left", maintain_order="left")

@@ -221,6 +221,19 @@ def test_a_sources_own_code_is_what_it_is_mapped_to() -> None:
     assert result(source_code="INS", code_system="local")["analyte"] is None
 
 
+@pytest.mark.parametrize(
+    ("code", "codes"), [("HOMA2-IR", {}), ("H2", {"H2": "HOMA2-IR"}), ("H2", {"H2": "27873-9"})]
+)
+def test_homa2_comes_in_as_a_column_under_a_code_of_its_own(
+    code: str, codes: dict[str, str]
+) -> None:
+    mapped = Arrival("clinic", 7, date(2026, 3, 1), codes=codes)
+    row = result(mapped, source_code=code, code_system="local", source_unit="1", source_value="1.4")
+    imported = codes.get(code, code) == "HOMA2-IR"
+    assert (row["analyte"] == "homa2_ir") == imported
+    assert (row["value"] == 1.4) == imported
+
+
 def test_rows_stay_in_order_and_none_is_lost() -> None:
     rows = [{"line": i} | RESULT | {"source_code": str(i)} for i in range(50)]
     frame = pl.LazyFrame(rows, infer_schema_length=None)

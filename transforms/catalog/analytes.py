@@ -82,6 +82,7 @@ def _analyte(
 
 LOINC = "codes: LOINC 2.67; limits: judgement"
 LIMITS = "limits: judgement"
+HOMA2 = "Levy 1998, Diabetes Care 21:2191; the official calculator is licensed; limits: judgement"
 FILES = "codes: Synthea and OMOP files, LOINC names; limits: judgement"
 
 INSULIN_CODES = (
@@ -382,6 +383,21 @@ ANALYTES: tuple[Analyte, ...] = (
     _analyte("body_fat", "%", (1, 90), "Body fat by impedance", _codes("41982-0"), LIMITS),
     _analyte("menstrual_flow", "min", (0, 44640), "Menstruation noted", (), LIMITS),
     _analyte("symptom", "min", (0, 525600), "A symptom of illness noted", (), LIMITS),
+    # Computed elsewhere: no LOINC code says which HOMA it is, so a site maps its own to these
+    _analyte(
+        "homa2_ir",
+        "1",
+        (0.05, 50),
+        "HOMA2-IR as imported",
+        (Code("HOMA2-IR", system="local"),),
+        HOMA2,
+    ),
+    _analyte(
+        "homa2_b", "%", (1, 1000), "HOMA2-%B as imported", (Code("HOMA2-B", system="local"),), HOMA2
+    ),
+    _analyte(
+        "homa2_s", "%", (1, 1000), "HOMA2-%S as imported", (Code("HOMA2-S", system="local"),), HOMA2
+    ),
     # What a source says about the draw itself
     _analyte(
         "fasting_status",
@@ -409,6 +425,18 @@ NEVER_INSULIN: tuple[str, ...] = (
     "81576-7",
 )
 """Codes found labelled "insulin" (or as its neighbours) in public code, which are not."""
+
+
+def system_of(code: str) -> str:
+    """The code system a catalog code belongs to; LOINC for codes of no analyte.
+
+    >>> system_of("HOMA2-IR"), system_of("27873-9")
+    ('local', 'loinc')
+    """
+    return _SYSTEMS.get(code, "loinc")
+
+
+_SYSTEMS = {c.code: c.system for a in ANALYTES for c in a.codes}
 
 
 def code_frame() -> pl.DataFrame:

@@ -15,7 +15,8 @@ used outside the people it was made for, or was not found again by others. None 
 tissue is resistant.
 
 HOMA2 has no record. It has no closed form, and the codes that could import it (47214-2, 92845-7,
-93792-0) do not say which HOMA they hold, so a number under them cannot be told from HOMA1.
+93792-0) do not say which HOMA they hold, so a number under them cannot be told from HOMA1. A site that
+has it maps its own codes to the analytes homa2_ir, homa2_b and homa2_s, and it is kept as it came.
 """
 
 from __future__ import annotations
