@@ -313,13 +313,14 @@ MUSCLE: tuple[Signal, ...] = (
         title="MISI (glucose drink)",
         source="index",
         of="misi",
-        direction=-1,
-        evidence_grade="C",
+        direction=0,
+        evidence_grade="D",
         claim="How fast glucose falls from its peak for the insulin there is, an index made for "
-        "muscle (r .78).",
-        not_claimed="That it is muscle's alone: in 659 people it was not specific.",
+        "muscle (r .78; not found again in 61 and 43 people).",
+        not_claimed="Anything about muscle from it alone: in 659 people it was not specific.",
         next_test=_DRINK,
-        citation="Abdul-Ghani 2007, PMID 17192339; Muniyappa 2018, PMID 30675598",
+        citation="Abdul-Ghani 2007, PMID 17192339; Muniyappa 2018, PMID 30675598; Ohashi 2018 (r "
+        ".22 with a clamp); docs/evidence-indices.md",
     ),
     Signal(
         tissue="muscle",
