@@ -23,11 +23,11 @@ def keep_feeds(con: duckdb.DuckDBPyConnection) -> int:
         SELECT source, coalesce(lab, '') AS lab, analyte, coalesce(timing, '') AS timing,
             coalesce(ucum, '') AS ucum, file_id, known_at, count(*) AS n_rows,
             count(*) FILTER (number > 0) AS n,
-            round(favg(ln(number)) FILTER (number > 0), 9) AS mean_ln,
-            round(greatest(favg(ln(number) ** 2) FILTER (number > 0)
-                - (favg(ln(number)) FILTER (number > 0)) ** 2, 0), 9) AS var_ln,
+            round(favg(magnitude), 9) AS mean_ln,
+            round(greatest(favg(magnitude ** 2) - favg(magnitude) ** 2, 0), 9) AS var_ln,
             CASE WHEN bool_and(approval IS NOT NULL) THEN max(approval) END AS approval
-        FROM staging.observation WHERE analyte IS NOT NULL GROUP BY ALL
+        FROM (SELECT *, CASE WHEN number > 0 THEN ln(number) END AS magnitude
+            FROM staging.observation WHERE analyte IS NOT NULL) GROUP BY ALL
         UNION ALL
         SELECT source, '', kind, '', coalesce(ucum, ''), file_id, known_at, count(*), 0, NULL,
             NULL, NULL
