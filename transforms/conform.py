@@ -204,7 +204,11 @@ BESIDES = ("local", "on", "precision", "zone", "basis", "doubt", "again")
 
 
 def _fasting(decimal: str) -> list[pl.Expr]:
-    """``fasting`` yes, no or unknown; ``fasting_hours``; ``fasting_basis``: stated, hours, code."""
+    """``fasting`` yes, no or unknown; ``fasting_hours``; ``fasting_basis``: stated, hours, code.
+
+    A tube after a glucose drink is not a fasting one, though the person came fasting and the order
+    says so.
+    """
     stated = pl.col("source_fasting")
     limit, sign = number(stated, decimal), comparator(stated, decimal)
     hours = pl.when(sign.is_null()).then(limit)
@@ -215,15 +219,15 @@ def _fasting(decimal: str) -> list[pl.Expr]:
         pl.when(is_long & at_least).then(pl.lit("yes"))
         .when((~is_long | (limit == FASTING_HOURS)) & at_most).then(pl.lit("no"))
     )  # fmt: skip
-    by_code = pl.col("timing").replace_strict(
-        {"fasting": "yes", "post_load": "no"}, default=None, return_dtype=pl.String
-    )
+    after_load = pl.when(pl.col("timing") == "post_load").then(pl.lit("no"))
+    by_code = pl.when(pl.col("timing") == "fasting").then(pl.lit("yes"))
     answer = pl.when(pl.col("analyte") == "fasting_status").then(pl.col("source_value"))
     said = pl.coalesce(pl.when(word != "unknown").then(word), words.fasting(answer))
     return [
-        pl.coalesce(said, by_stated_hours, by_code, pl.lit("unknown")).alias("fasting"),
+        pl.coalesce(after_load, said, by_stated_hours, by_code, pl.lit("unknown")).alias("fasting"),
         hours.alias("fasting_hours"),
         pl.coalesce(
+            pl.when(after_load.is_not_null()).then(pl.lit("code")),
             pl.when(said.is_not_null()).then(pl.lit("stated")),
             pl.when(by_stated_hours.is_not_null()).then(pl.lit("hours")),
             pl.when(by_code.is_not_null()).then(pl.lit("code")),

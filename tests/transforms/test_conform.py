@@ -140,6 +140,8 @@ def test_a_decimal_comma_is_read_where_the_file_has_one() -> None:
         (None, "20448-7", ("unknown", None, None)),
         (None, "56482-3", ("unknown", None, None)),
         (None, "27827-5", ("no", None, "code")),
+        ("yes", "27827-5", ("no", None, "code")),
+        ("12", "27827-5", ("no", 12.0, "code")),
         ("10", "20448-7", ("yes", 10.0, "hours")),
         ("8", "20448-7", ("yes", 8.0, "hours")),
         ("7.9", "20448-7", ("no", 7.9, "hours")),
@@ -149,7 +151,7 @@ def test_a_decimal_comma_is_read_where_the_file_has_one() -> None:
         ("perhaps", "20448-7", ("unknown", None, None)),
     ],
 )
-def test_fasting_is_what_is_said_then_the_hours_then_the_code(
+def test_fasting_is_what_is_said_then_the_hours_then_the_code_but_never_after_a_drink(
     said: str | None, code: str, expected: tuple[str, float | None, str | None]
 ) -> None:
     row = result(source_fasting=said, source_code=code)
