@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 LOCKED = 75
+USAGE = {"SettingsError", "NoHomeError", "PastNightError", "UnknownTableError"}
+"""Errors of settings or arguments: exit code 2."""
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -79,9 +82,7 @@ def _said(error: Exception) -> int:
     click.echo(f"undertow: {text}", err=True)
     if os.environ.get("UNDERTOW_DEBUG"):
         raise error
-    return {"LockedError": LOCKED, "SettingsError": 2, "NoHomeError": 2, "PastNightError": 2}.get(
-        name, 1
-    )
+    return LOCKED if name == "LockedError" else 2 if name in USAGE else 1
 
 
 def _clock() -> datetime:
@@ -341,6 +342,25 @@ def model(home: str | None, as_json: bool) -> None:
     with _warehouse(_home(home)) as con:
         found, text = in_force(con)
     _tell(found, as_json, text)
+
+
+@cli.command()
+@click.argument("name", default="list")
+@click.option("--to", type=click.Path(file_okay=False, path_type=Path), help="A folder.")
+@shared
+def release(name: str, to: Path | None, home: str | None, as_json: bool) -> None:
+    """Write the aggregate table NAME without cells of few people, or list the tables."""
+    from flows.home import require
+    from flows.release import as_list, as_text, tables
+    from flows.release import release as let_out
+
+    if name == "list":
+        _tell(tables(), as_json, as_list(tables()))
+        return
+    if to is None:
+        raise click.UsageError("name a folder: --to DIR")
+    done = let_out(require(_home(home)), name, to, _clock, getpass.getuser())
+    _tell(asdict(done), as_json, as_text(done))
 
 
 @cli.command()
