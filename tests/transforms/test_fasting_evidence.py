@@ -170,11 +170,62 @@ def test_a_sensor_of_fifteen_minutes_says_what_one_of_five_does() -> None:
     )
 
 
-def test_who_lay_on_the_sensor_did_not_eat_when_rising() -> None:
-    pressed = {10.0: 90, 3.5: 90, 3.45: 45, 3.0: 45, 2.95: 90, 0.0: 90}
+def low(depth: float, minutes: float, ends: float = 1.5) -> dict[float, float]:
+    starts, low = ends + minutes / 60, 95 - depth
+    return {10.0: 95, starts + 0.05: 95, starts: low, ends: low, ends - 0.05: 95, 0.0: 95}
+
+
+@pytest.mark.parametrize("step", [5, 15])
+@pytest.mark.parametrize("ends", [0.5, 1.5, 3.0])
+@pytest.mark.parametrize(("depth", "minutes"), [(40, 75), (30, 75), (50, 60), (50, 150), (45, 30)])
+def test_the_end_of_a_pressure_low_is_no_meal_however_long_it_was(
+    depth: float, minutes: float, ends: float, step: int
+) -> None:
+    pressed = trace(low(depth, minutes, ends), step=step)
+    assert found(glucose=pressed).equals(found(glucose=trace(FLAT)))
+
+
+@pytest.mark.parametrize("rise", [30, 50])
+@pytest.mark.parametrize("fall", [0, 20, 40, 80])
+def test_breakfast_weighs_the_same_after_glucose_fell_all_night(fall: float, rise: float) -> None:
+    fallen = {10.0: 95.0 + fall, 1.5: 95.0, 0.75: 95.0 + rise, 0.0: 95.0 + rise * 0.7}
+    name = "small_rise" if rise == 30 else "high_rise"
+    assert found(glucose=trace(fallen))["p_fasting"].item() == pytest.approx(p(ratio(name)))
+    assert "rose" not in said(glucose=trace(fallen | {0.75: 95.0, 0.0: 95.0}))
+
+
+def test_who_ate_after_a_pressure_low_has_eaten() -> None:
+    pressed = low(40, 75, ends=2.5)
+    eaten = found(glucose=trace(pressed | {1.5: 95, 0.75: 140, 0.0: 125}))
+    assert eaten["p_fasting"].item() == pytest.approx(p(ratio("high_rise")))
     assert "no rise" in said(glucose=trace(pressed))
-    eaten = {10.0: 90, 3.5: 90, 3.45: 90, 3.0: 135, 2.0: 100, 0.0: 90}
-    assert "rose by" in said(glucose=trace(eaten))
+
+
+def test_only_a_steep_fall_of_the_last_three_hours_makes_a_pressure_low() -> None:
+    eaten = {3.0: 95, 1.5: 95, 0.75: 125, 0.0: 110}
+    assert "rose" not in said(glucose=trace({10.0: 120, 3.05: 120} | eaten))
+    assert "rose" in said(glucose=trace({10.0: 114, 3.05: 114} | eaten))
+    assert "rose" in said(glucose=trace({10.0: 120, 4.5: 120} | eaten))
+    assert "no rise" in said(glucose=trace(low(45, 165, ends=1.0)))
+    assert "rose" in said(glucose=trace(low(45, 240, ends=1.0)))
+
+
+@pytest.mark.parametrize(("minutes", "told"), [(15, "no rise"), (45, "rose by 45")])
+def test_only_a_short_low_is_known_without_its_fall(minutes: float, told: str) -> None:
+    starts = DRAWN - HOUR - timedelta(hours=1, minutes=minutes)
+    every = trace(low(45, minutes, 1.0))
+    seen = [row for row in every if not starts - HOUR <= row["observed_at"] <= starts]
+    assert told in said(glucose=seen)
+
+
+def test_a_fall_before_one_draw_is_not_one_before_the_next() -> None:
+    snack = {10.0: 90, 7.5: 90, 7.0: 140, 6.0: 90, 0.0: 90}
+    other = [row | {"patient_id": "q"} for row in trace(snack)]
+    fallen = trace({10.0: 190, 0.3: 190, 0.2: 90, 0.0: 90})
+    alone = found(draw(patient_id="q"), glucose=other)
+    assert "rose" in alone["evidence"].item()
+    both = found(draw(), draw(patient_id="q"), glucose=fallen + other)
+    assert both.filter(pl.col("patient_id") == "q").equals(alone)
 
 
 def test_dawn_is_too_slow_for_a_meal() -> None:
@@ -415,17 +466,10 @@ def shuffled(made: Mornings, seed: int) -> list[pl.LazyFrame]:
 
 def test_the_order_of_rows_does_not_matter_and_repeated_ones_do_not_count_twice() -> None:
     made = mornings(300, 7022)
-    usual = fasting_evidence(
-        *(f.lazy() for f in (made.draws, made.glucose, made.sleep, made.activity))
-    )
+    usual = fasting_evidence(*shuffled(made, 2))
     assert usual.collect().height > 100
-    draws, glucose, sleep, activity = shuffled(made, 1)
-    twice = fasting_evidence(
-        pl.concat([draws, draws]),
-        pl.concat([glucose, glucose]),
-        pl.concat([sleep, sleep]),
-        activity,
-    )
+    *seen, activity = shuffled(made, 1)
+    twice = fasting_evidence(*(pl.concat([frame, frame]) for frame in seen), activity)
     assert twice.collect().equals(usual.collect())
 
 
