@@ -13,6 +13,7 @@ from datetime import date
 import polars as pl
 
 from transforms.catalog.rule import COHORTS, RULE, CohortDefinition, Rule
+from transforms.exclusions import holds_on
 
 STEP = {
     "cohort": pl.String,
@@ -73,15 +74,14 @@ def with_exclusions(moments: pl.LazyFrame, excluded: pl.LazyFrame) -> pl.LazyFra
         moments: ``patient_id``, ``on`` and whatever else.
         excluded: :func:`transforms.exclusions.excluded_spans`.
     """
-    begins = pl.col("from_on").fill_null(pl.date(1, 1, 1))
-    lasts = pl.col("to_on").is_null() | (pl.col("to_on") >= pl.col("on"))
+    begins = pl.col("from_on")
     day = ["patient_id", "on"]
     facts = (
         moments.select(day)
         .join(excluded, on="patient_id")
         .group_by(day)
         .agg(
-            is_excluded=((begins <= pl.col("on")) & lasts).any(),
+            is_excluded=holds_on("on").any(),
             excluded_on=begins.filter(begins > pl.col("on")).min(),
         )
     )

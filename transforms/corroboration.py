@@ -15,12 +15,12 @@ import polars as pl
 from transforms.catalog.corroboration import (
     CONTRADICTIONS,
     CORROBORATORS,
-    MISLEADING,
     Contradiction,
     Corroborator,
     Measure,
 )
 from transforms.catalog.rule import RULE, Rule
+from transforms.cgm_windows import WINDOW_DAYS
 from transforms.cohorts import (
     first_reasons,
     lasting,
@@ -31,7 +31,7 @@ from transforms.cohorts import (
     steps,
     with_exclusions,
 )
-from transforms.exclusions import SPAN, days_of
+from transforms.exclusions import SPAN, days_of, holds_on
 
 CORROBORATION = {
     "patient_id": pl.String,
@@ -44,24 +44,31 @@ CORROBORATION = {
     "sentence": pl.String,
 }
 DAY = ("patient_id", "observed_on")
-_WHY = {item.name: item.sentence for item in MISLEADING}
+MISLED = {"kind": pl.String, "why": pl.String} | SPAN
+"""A span of days on which one kind of evidence says nothing, and the sentence that says why."""
 _ORDER = [each.kind for each in CORROBORATORS]
 _NAMES = {each.kind: each.name for each in CORROBORATORS}
 
 
 def misleading_spans(conditions: pl.LazyFrame) -> pl.LazyFrame:
-    """Days on which HbA1c says nothing of a patient's glucose.
+    """Days on which a kind of evidence says nothing of a patient's glucose.
 
     Args:
         conditions: standing rows: ``patient_id``, ``code_system``, ``code``, ``name``,
             ``start_on``, ``end_on`` (dates, null: not stated).
 
     Returns:
-        :data:`transforms.exclusions.SPAN`: ``patient_id``, ``name`` (of the condition's record in
-        :data:`transforms.catalog.corroboration.MISLEADING`), ``from_on`` (null: always),
+        :data:`MISLED`: ``kind`` (of evidence), ``why``, ``patient_id``, ``name`` (of the
+        condition's record in ``misled_by`` of
+        :data:`transforms.catalog.corroboration.CORROBORATORS`), ``from_on`` (null: always),
         ``to_on`` (null: still).
     """
-    return pl.concat([pl.LazyFrame(schema=SPAN), *(days_of(i, conditions) for i in MISLEADING)])
+    found = [
+        days_of(item, conditions).with_columns(kind=pl.lit(by.kind), why=pl.lit(item.sentence))
+        for by in CORROBORATORS
+        for item in by.misled_by
+    ]
+    return pl.concat([pl.LazyFrame(schema=MISLED), *(spans.select(*MISLED) for spans in found)])
 
 
 def corroborations(
@@ -75,23 +82,27 @@ def corroborations(
     Of several HbA1c of one day the mean counts. One that is only known to lie beyond a limit
     (``<4``, ``>14``) counts at it where that decides, and not at all where it does not.
 
+    A window of a sensor is of the last of its fourteen days, whether that day is over or not: the
+    day on which it is told never moves, and whoever looks by a night sees no window that is still
+    open.
+
     Args:
         results: ``patient_id``, ``analyte``, ``observed_on``, ``value`` (HbA1c in percent, NGSP),
             ``comparator``; other analytes are left out.
         cgm_windows: :func:`transforms.cgm_windows.cgm_windows`: ``patient_id``, ``device``,
-            ``window_end``, ``coverage_pct``, ``pct_above_140``, ``pct_above_180`` (percent of
+            ``window_start``, ``coverage_pct``, ``pct_above_140``, ``pct_above_180`` (percent of
             readings), ``is_sufficient``, ``is_main``.
         ogtt: :func:`transforms.ogtt.challenges`: ``patient_id``, ``drawn_on``,
             ``glucose_60_mg_dl``, ``glucose_120_mg_dl`` (mg/dL), ``bounds`` (which of them are only
             a limit: these are left out, for it does not say on which side).
-        misleading: :func:`misleading_spans`; an HbA1c of such days is not judged.
+        misleading: :func:`misleading_spans`; evidence of the kind of such days is not judged.
 
     Returns:
         ``patient_id``, ``kind`` ('hba1c', 'cgm', 'glucose_1h', 'glucose_2h'), ``observed_on`` (of
-        a window its last day), ``value`` (rounded as its limit is; of several measures the one
-        that is not fine, else the first), ``unit``, ``limit``, ``says`` ('not fine', 'fine', null:
-        not judged), ``sentence`` (with values: not for mails); sorted by the first three, one row
-        each.
+        a window its fourteenth day, which may be still to come), ``value`` (rounded as its limit
+        is; of several measures the one that is not fine, else the first), ``unit``, ``limit``,
+        ``says`` ('not fine', 'fine', null: not judged), ``sentence`` (with values: not for mails);
+        sorted by the first three, one row each.
     """
     observed = {
         "hba1c": _hba1c(results),
@@ -120,7 +131,8 @@ def _hba1c(results: pl.LazyFrame) -> pl.LazyFrame:
 
 def _windows(cgm_windows: pl.LazyFrame) -> pl.LazyFrame:
     """Sufficient windows of the patient's main sensor; of two of one day that which saw more."""
-    good = cgm_windows.filter("is_sufficient", "is_main").rename({"window_end": "observed_on"})
+    last_on = pl.col("window_start") + pl.duration(days=WINDOW_DAYS - 1)
+    good = cgm_windows.filter("is_sufficient", "is_main").with_columns(observed_on=last_on)
     return good.sort("coverage_pct", "device").unique(DAY, keep="last", maintain_order=True)
 
 
@@ -167,22 +179,17 @@ def _shown(value: pl.Expr, measure: Measure) -> pl.Expr:
 
 
 def _without_misled(rows: pl.LazyFrame, misleading: pl.LazyFrame) -> pl.LazyFrame:
-    """Adds ``why``; nothing is said of HbA1c where a condition on record misleads it."""
-    on = pl.col("observed_on")
-    within = (on >= pl.col("from_on").fill_null(pl.date(1, 1, 1))) & (
-        pl.col("to_on").is_null() | (on <= pl.col("to_on"))
-    )
+    """Adds ``why``; nothing is said by a kind of evidence that a condition on record misleads."""
+    told = (*DAY, "kind")
     misled = (
-        rows.filter(pl.col("kind") == "hba1c")
-        .select(DAY)
-        .join(misleading, on="patient_id")
-        .filter(within)
-        .group_by(DAY)
-        .agg(name=pl.col("name").min(), kind=pl.lit("hba1c"))
+        rows.select(told)
+        .join(misleading, on=["patient_id", "kind"])
+        .filter(holds_on("observed_on"))
+        .group_by(told)
+        .agg(pl.col("why").sort_by("name").first())
     )
-    return rows.join(misled, on=[*DAY, "kind"], how="left").with_columns(
-        says=pl.when(pl.col("name").is_null()).then("says"),
-        why=pl.col("name").replace_strict(_WHY, default=pl.col("name"), return_dtype=pl.String),
+    return rows.join(misled, on=told, how="left").with_columns(
+        says=pl.when(pl.col("why").is_null()).then("says")
     )
 
 

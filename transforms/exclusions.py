@@ -15,6 +15,21 @@ from transforms.catalog.exclusions import EXCLUSIONS, Exclusion, matches
 SPAN = {"patient_id": pl.String, "name": pl.String, "from_on": pl.Date, "to_on": pl.Date}
 
 
+def holds_on(day: str) -> pl.Expr:
+    """Whether a span, ``from_on`` (null: always) to ``to_on`` (null: still), both days included,
+    holds on the day in the column ``day``. Boolean, never null where the day is not.
+
+    >>> from datetime import date
+    >>> span = {"from_on": [None, date(2026, 3, 2)], "to_on": [date(2026, 3, 1), None]}
+    >>> days = pl.DataFrame({**span, "drawn_on": [date(2026, 3, 1)] * 2})
+    >>> days.select(holds=holds_on("drawn_on"))["holds"].to_list()
+    [True, False]
+    """
+    on = pl.col(day)
+    has_begun = pl.col("from_on").is_null() | (pl.col("from_on") <= on)
+    return has_begun & (pl.col("to_on").is_null() | (on <= pl.col("to_on")))
+
+
 def barred_days(conditions: pl.LazyFrame, medications: pl.LazyFrame) -> pl.LazyFrame:
     """Days on which a patient's draws are not used: ``patient_id``, ``name``, ``from_on``
     (null: always), ``to_on`` (null: still)."""

@@ -7,8 +7,6 @@ the reason that voids it.
 
 from __future__ import annotations
 
-from datetime import date
-
 import polars as pl
 
 from transforms.catalog.indices import (
@@ -22,6 +20,7 @@ from transforms.catalog.indices import (
     Input,
 )
 from transforms.conform import FASTING_HOURS
+from transforms.exclusions import holds_on
 from transforms.ogtt import challenges
 from transforms.pairs import SAME_DRAW_MINUTES
 
@@ -284,10 +283,7 @@ def _with_person(days: pl.LazyFrame, persons: pl.LazyFrame, spans: pl.LazyFrame)
 
 def _during(days: pl.LazyFrame, spans: pl.LazyFrame) -> pl.lazyframe.group_by.LazyGroupBy:
     """Spans that hold on a day, by patient and day."""
-    on = pl.col("observed_on")
-    begun = on >= pl.col("from_on").fill_null(date.min)
-    ended = on > pl.col("to_on").fill_null(date.max)
-    held = days.select(DRAW).join(spans, on="patient_id").filter(begun & ~ended)
+    held = days.select(DRAW).join(spans, on="patient_id").filter(holds_on("observed_on"))
     return held.group_by(DRAW)
 
 

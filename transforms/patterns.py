@@ -30,7 +30,7 @@ _SIGNS = sorted({sign.name for pattern in PATTERNS for sign in pattern.signs})
 
 
 def patterns(
-    tissue_months: pl.LazyFrame,
+    values: pl.LazyFrame,
     findings: pl.LazyFrame,
     excluded: pl.LazyFrame,
     as_of: date,
@@ -44,8 +44,8 @@ def patterns(
     observation decide: the nights on which they came in do not.
 
     Args:
-        tissue_months: ``patient_id``, ``tissue``, ``signal``, ``observed_on``, ``course``
-            ('worsening', 'improving', 'steady', null: cannot be said).
+        values: :func:`transforms.tissues.tissue_values`: ``patient_id``, ``tissue``, ``signal``,
+            ``observed_on``, ``course`` ('worsening', 'improving', 'steady', null: cannot be said).
         findings: :func:`transforms.statuses.at_draws`.
         excluded: :func:`transforms.exclusions.excluded_spans`.
         as_of: the night.
@@ -54,15 +54,15 @@ def patterns(
     Returns:
         ``cohort``, ``patient_id``, ``entered_on``, ``left_on``, ``definition_version``; sorted.
     """
-    stood = _stood(tissue_months, findings, rule)
+    stood = _stood(values, findings, rule)
     days = with_exclusions(stood, excluded).sort("patient_id", "on").cache()
     rows = [members(stays(_moments(days, p), as_of), p.name, p.version) for p in PATTERNS]
     return pl.concat(rows).sort("cohort", "patient_id", "entered_on")
 
 
-def _stood(tissue_months: pl.LazyFrame, findings: pl.LazyFrame, rule: Rule) -> pl.LazyFrame:
+def _stood(values: pl.LazyFrame, findings: pl.LazyFrame, rule: Rule) -> pl.LazyFrame:
     """What stood of glucose and of every sign on every day on which any was observed."""
-    courses = tissue_months.select(
+    courses = values.select(
         "patient_id",
         on="observed_on",
         sign=pl.concat_str("tissue", "signal", separator="."),
@@ -99,7 +99,7 @@ def _both(pattern: Pattern, until: str) -> pl.Expr:
 def pattern_attrition(
     statuses: pl.LazyFrame,
     rows: pl.LazyFrame,
-    tissue_months: pl.LazyFrame,
+    values: pl.LazyFrame,
     findings: pl.LazyFrame,
     as_of: date,
     rule: Rule = RULE,
@@ -109,7 +109,7 @@ def pattern_attrition(
     Args:
         statuses: :func:`transforms.statuses.statuses` (``patient_id``, ``status``, ``ground``).
         rows: :func:`patterns`.
-        tissue_months: as for :func:`patterns`.
+        values: as for :func:`patterns`.
         findings: :func:`transforms.statuses.at_draws`.
         as_of: the night.
         rule: thresholds.
@@ -118,7 +118,7 @@ def pattern_attrition(
         :data:`transforms.cohorts.STEP`: exclusions, what could not be evaluated, then too little
         measured, glucose not fine, and the pattern absent.
     """
-    tonight = _stood(tissue_months, findings, rule).filter(pl.col("on") <= as_of)
+    tonight = _stood(values, findings, rule).filter(pl.col("on") <= as_of)
     newest = tonight.group_by("patient_id", maintain_order=True).last()
     people = statuses.join(newest, on="patient_id", how="left").collect()
     inside = rows.filter(pl.col("left_on").is_null()).collect()

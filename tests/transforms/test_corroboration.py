@@ -12,15 +12,14 @@ import pytest
 from transforms.catalog.corroboration import (
     CONTRADICTIONS,
     CORROBORATORS,
-    MISLEADING,
     Corroborator,
     Measure,
-    corroborator_frame,
 )
 from transforms.catalog.exclusions import matches
 from transforms.catalog.words import folded_words
 from transforms.corroboration import (
     CORROBORATION,
+    MISLED,
     contradiction_attrition,
     contradictions,
     corroborations,
@@ -43,6 +42,7 @@ RESULTS = {
 WINDOWS = {
     "patient_id": pl.String,
     "device": pl.String,
+    "window_start": pl.Date,
     "window_end": pl.Date,
     "coverage_pct": pl.Float64,
     "pct_above_140": pl.Float64,
@@ -74,7 +74,10 @@ def said(
     results: Rows = (), windows: Rows = (), ogtt: Rows = (), misleading: Rows = ()
 ) -> pl.DataFrame:
     return corroborations(
-        frame(results, RESULTS), frame(windows, WINDOWS), frame(ogtt, OGTT), frame(misleading, SPAN)
+        frame(results, RESULTS),
+        frame(windows, WINDOWS),
+        frame(ogtt, OGTT),
+        frame(misleading, MISLED),
     ).collect()
 
 
@@ -85,13 +88,18 @@ def hba1c(value: float | None, comparator: str | None = None, on: date = DAY) ->
 def window(
     above_140: float | None,
     above_180: float | None = 0.0,
+    *,
     on: date = DAY,
     is_sufficient: bool = True,
     is_main: bool | None = True,
     device: str = "G6",
     coverage: float = 90.0,
+    worn: int = 14,
 ) -> tuple[Any, ...]:
-    return ("p", device, on, coverage, above_140, above_180, is_sufficient, is_main)
+    """A window whose fourteenth day is ``on``, worn for so many days."""
+    start = on - timedelta(13)
+    days = (start, start + timedelta(worn - 1))
+    return ("p", device, *days, coverage, above_140, above_180, is_sufficient, is_main)
 
 
 def measured(by: Corroborator, values: tuple[float | None, ...]) -> pl.DataFrame:
@@ -136,12 +144,11 @@ def test_the_measure_that_is_not_fine_is_the_one_shown() -> None:
 
 
 def test_every_limit_has_its_source_and_its_next_review() -> None:
-    found = corroborator_frame()
-    assert found.height == len(LIMITS)
-    assert found.filter(pl.col("citation") == "", pl.col("not_claimed") == "").is_empty()
-    assert (found["next_review"] > found["reviewed"]).all()
-    judged = found.filter(pl.col("citation").str.contains("judgement"))["kind"].unique()
-    assert judged.to_list() == ["cgm"]
+    for by in CORROBORATORS:
+        assert by.citation
+        assert by.not_claimed
+        assert by.next_review > by.reviewed
+    assert [by.kind for by in CORROBORATORS if "judgement" in by.citation] == ["cgm"]
 
 
 def test_the_targets_of_people_with_diabetes_are_not_the_limits() -> None:
@@ -209,7 +216,7 @@ def test_only_a_sufficient_window_of_the_main_sensor_counts(
     assert found.height == rows
 
 
-def test_of_two_windows_that_end_on_one_day_the_one_that_saw_more_counts() -> None:
+def test_of_two_windows_of_one_day_the_one_that_saw_more_counts() -> None:
     less, more = window(40.0, coverage=75.0), window(1.0, device="A1", coverage=95.0)
     for windows in ([less, more], [more, less]):
         assert said(windows=windows)["says"].to_list() == ["fine"]
@@ -242,7 +249,42 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
     assert said(*mixed).equals(first)
 
 
-# HbA1c that misleads
+@pytest.mark.parametrize("night", [10, 11, 12])
+def test_the_day_of_a_growing_window_does_not_move_and_no_night_sees_it_open(night: int) -> None:
+    above = 20.0 + night
+    found = said(windows=[window(above, on=DAY + timedelta(13), worn=night + 1)]).lazy()
+    assert found.select("observed_on", "value").collect().rows() == [(DAY + timedelta(13), above)]
+    tonight = DAY + timedelta(night)
+    people = pl.LazyFrame({"patient_id": ["p"], "as_of": [tonight]})
+    draw = frame([("p", DAY, "not_flagged", 0.9)], FINDINGS)
+    none = pl.LazyFrame(schema=SPAN)
+    assert evidence_beside(people, found).collect().is_empty()
+    rows = contradictions(found, draw, none, tonight)
+    assert rows.collect().is_empty()
+    told = contradiction_attrition(
+        people_of([("p", "not_flagged", None)]), rows, found, draw, tonight
+    )
+    left = told.filter(pl.col("n_excluded") == 1, pl.col("cohort") == "glucose_not_fine_by_cgm")
+    assert left.collect()["reason"].to_list() == ["no glucose sensor lately"]
+
+
+@pytest.mark.parametrize("worn", [11, 14])
+@pytest.mark.parametrize("night", [13, 14, 20])
+def test_a_window_is_told_from_its_fourteenth_day_on_however_long_it_was_worn(
+    night: int, worn: int
+) -> None:
+    found = said(windows=[window(33.0, on=DAY + timedelta(13), worn=worn)]).lazy()
+    tonight = DAY + timedelta(night)
+    people = pl.LazyFrame({"patient_id": ["p"], "as_of": [tonight]})
+    draw = frame([("p", DAY, "not_flagged", 0.9)], FINDINGS)
+    rows = contradictions(found, draw, pl.LazyFrame(schema=SPAN), tonight).collect()
+    assert evidence_beside(people, found).collect()["contradicts"].to_list() == [True]
+    assert rows.select("cohort", "entered_on").rows() == [
+        ("glucose_not_fine_by_cgm", DAY + timedelta(13))
+    ]
+
+
+# What misleads
 
 
 def conditions(*rows: tuple[Any, ...]) -> pl.LazyFrame:
@@ -263,6 +305,14 @@ def misled(days: int, *condition: Any) -> bool:
     found = said([hba1c(5.9, on=DAY + timedelta(days))], misleading=spans)
     assert found.height == 1
     return found["says"].to_list() == [None]
+
+
+def unjudged_drinks(days: int, *condition: Any) -> list[str]:
+    """The kinds that are not judged of a drink ``days`` after :data:`DAY`."""
+    spans = misleading_spans(conditions(condition)).collect().rows()
+    found = said(ogtt=[("p", DAY + timedelta(days), 160.0, 145.0, None)], misleading=spans)
+    assert found.height == 2
+    return found.filter(pl.col("says").is_null())["kind"].to_list()
 
 
 @pytest.mark.parametrize(
@@ -323,20 +373,57 @@ def test_haemolysis_and_pregnancy_mislead_too() -> None:
     assert not misled(1000, "icd10", "Z34.9", None, DAY, None)
 
 
-def test_what_misleads_hba1c_does_not_touch_the_other_kinds_or_people() -> None:
-    spans = [("p", "iron_deficiency", None, None)]
-    drink = said(ogtt=[("p", DAY, 160.0, None, None)], misleading=spans)
+BOTH_HOURS = ["glucose_1h", "glucose_2h"]
+
+
+def test_a_drink_in_pregnancy_is_not_judged_by_the_limits_of_others() -> None:
+    pregnant = ("icd10", "Z34.9", None, DAY, DAY + timedelta(200))
+    found = [unjudged_drinks(days, *pregnant) for days in (-1, 0, 200, 228, 229)]
+    assert found == [[], BOTH_HOURS, BOTH_HOURS, BOTH_HOURS, []]
+
+
+def test_a_drink_in_a_pregnancy_that_nobody_closed_is_judged_again_some_weeks_after_term() -> None:
+    pregnant = (None, None, "Pregnant", DAY, None)
+    assert [unjudged_drinks(days, *pregnant) for days in (328, 329)] == [BOTH_HOURS, []]
+
+
+def test_a_drink_that_is_not_judged_says_why() -> None:
+    spans = misleading_spans(conditions(("icd10", "Z34.9", None, DAY, None))).collect().rows()
+    found = said(ogtt=[("p", DAY, 160.0, None, None)], misleading=spans)
+    assert found["sentence"].to_list() == [
+        "glucose 1 hour after a drink 160 mg/dL on 2026-03-01: not judged, pregnancy is on record,"
+        " in which a drink has limits of its own"
+    ]
+
+
+@pytest.mark.parametrize("code", ["D50.9", "D59.1", "D57.3", "Z51.3", "E66.9"])
+def test_what_misleads_hba1c_alone_leaves_a_drink_judged(code: str) -> None:
+    assert unjudged_drinks(0, "icd10", code, None, DAY, None) == []
+
+
+def test_a_condition_of_one_kind_or_person_does_not_touch_the_others() -> None:
+    rows = [("icd10", code, None, DAY, None) for code in ("D50.9", "Z51.3")]
+    spans = misleading_spans(conditions(*rows)).collect()
+    drink = said(ogtt=[("p", DAY, 160.0, None, None)], misleading=spans.rows())
     assert drink["says"].to_list() == ["not fine"]
-    other = said([hba1c(5.9)], misleading=[("q", "iron_deficiency", None, None)])
-    assert other["says"].to_list() == ["not fine"]
-    both = said([hba1c(5.9)], misleading=[*spans, ("p", "transfusion", None, None)])
+    elsewhere = spans.with_columns(patient_id=pl.lit("q")).rows()
+    assert said([hba1c(5.9)], misleading=elsewhere)["says"].to_list() == ["not fine"]
+    both = said([hba1c(5.9)], misleading=spans.rows())
     assert both.select("says", "sentence").rows() == [
         (None, "HbA1c 5.9 % on 2026-03-01: not judged, iron deficiency is on record, which raises "
          "HbA1c"),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("item", MISLEADING, ids=lambda item: item.name)
+MISLEADING = [(by.kind, item) for by in CORROBORATORS for item in by.misled_by]
+
+
+def test_pregnancy_misleads_hba1c_and_drinks_and_no_sensor() -> None:
+    of_pregnancy = [kind for kind, item in MISLEADING if item.name == "pregnancy"]
+    assert of_pregnancy == ["hba1c", "glucose_1h", "glucose_2h"]
+
+
+@pytest.mark.parametrize("item", [item for _, item in MISLEADING], ids=lambda item: item.name)
 def test_a_misleading_condition_is_written_as_the_exclusions_are(item: Any) -> None:
     listed = [*item.words, *item.not_words]
     words = pl.DataFrame({"word": listed}).with_columns(again=folded_words(pl.col("word")))
@@ -577,7 +664,7 @@ def test_the_two_kinds_do_not_share_a_stay() -> None:
     none = pl.LazyFrame(schema=SPAN)
     rows = contradictions(both, fine_by_draws((0, 0.9)), none, TONIGHT).collect()
     assert rows.select("cohort", "entered_on", "definition_version").rows() == [
-        ("glucose_not_fine_by_cgm", on(30), "1"),
+        ("glucose_not_fine_by_cgm", on(30), "2"),
         ("glucose_not_fine_by_hba1c", on(60), "1"),
     ]
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
-import polars as pl
-
 from transforms.catalog.exclusions import NOBODY, PREGNANCY, Exclusion
 
 REVIEWED = date(2026, 11, 22)
@@ -41,8 +39,9 @@ class Measure:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corroborator:
     """One kind of evidence: not fine where any of its measures reaches its limit, fine where all
-    are known and none does. ``caveat`` stands behind what it says, whichever way; ``examples`` are
-    values of the measures and what they say."""
+    are known and none does. It says nothing where any of ``misled_by`` is on record. ``caveat``
+    stands behind what it says, whichever way; ``examples`` are values of the measures and what
+    they say."""
 
     kind: Kind
     name: str
@@ -51,98 +50,9 @@ class Corroborator:
     not_claimed: str
     examples: tuple[tuple[tuple[float | None, ...], Says | None], ...]
     caveat: str = ""
+    misled_by: tuple[Exclusion, ...] = ()
     reviewed: date = REVIEWED
     next_review: date = NEXT_REVIEW
-
-
-CORROBORATORS: tuple[Corroborator, ...] = (
-    Corroborator(
-        kind="hba1c",
-        name="HbA1c",
-        measures=(Measure("hba1c_pct", 5.7, "%", 1),),
-        citation="ADA: below 5.7 % is normal, 5.7-6.4 % is not yet diabetes. 39 mmol/mol is 5.72 %",
-        not_claimed="Prediabetes, from one value; that glucose after meals is fine, from a low one.",
-        examples=(((5.6,), "fine"), ((5.7,), "not fine"), ((5.72,), "not fine"), ((None,), None)),
-    ),
-    # Two populations disagree: 2.1 % above 140 mg/dL (median of 153 healthy lean people aged 7 to
-    # 80, Dexcom G6 calibrated daily) and 12.1 % (mean of 560 normoglycaemic people of 58 years on
-    # average, G6 Pro; with prediabetes 77.1 % within 70-140, so about 22 % above). A limit of 10 %
-    # would call many of the second group not fine; 25 % is twice their mean and above the mean of
-    # prediabetes, 5 % above 180 is four times their 1.2 %. The limits are judgement.
-    Corroborator(
-        kind="cgm",
-        name="glucose sensor",
-        measures=(
-            Measure("pct_above_140", 25.0, "%", 1, "of readings above 140 mg/dL in 14 days to"),
-            Measure("pct_above_180", 5.0, "%", 1, "of readings above 180 mg/dL in 14 days to"),
-        ),
-        citation="People without diabetes: Shah 2019, PMID 31127824 (median 2.1 % above 140 mg/dL)"
-        " and Spartano 2024, doi 10.1210/clinem/dgae626 (mean 12.1 % above 140, 1.2 % above 180);"
-        " the limits, about twice and four times the higher means, are judgement",
-        not_claimed="Diabetes or prediabetes; that after-meal glucose is fine, from a sensor that"
-        " reads few highs (an older one showed 0.4 % above 140 mg/dL in such people).",
-        caveat="sensor models differ severalfold in the highs they read",
-        examples=(
-            ((2.1, 0.0), "fine"),
-            ((12.1, 1.2), "fine"),
-            ((24.9, 4.9), "fine"),
-            ((25.0, 0.0), "not fine"),
-            ((20.0, 5.0), "not fine"),
-            ((20.0, None), None),
-        ),
-    ),
-    Corroborator(
-        kind="glucose_1h",
-        name="glucose 1 hour after a drink",
-        measures=(Measure("glucose_60_mg_dl", 155.0, "mg/dL"),),
-        citation="IDF position statement 2024, doi 10.1016/j.diabres.2024.111589: from 155 mg/dL"
-        " (8.6 mmol/L) intermediate hyperglycaemia",
-        not_claimed="A diagnosis from one test; ADA and WHO have no 1-hour criterion.",
-        examples=(((154.0,), "fine"), ((8.6 * 18.016,), "not fine"), ((155.0,), "not fine")),
-    ),
-    Corroborator(
-        kind="glucose_2h",
-        name="glucose 2 hours after a drink",
-        measures=(Measure("glucose_120_mg_dl", 140.0, "mg/dL"),),
-        citation="ADA and WHO: below 140 mg/dL (7.8 mmol/L) is normal tolerance",
-        not_claimed="A diagnosis from one test: 2-hour glucose repeats poorly.",
-        examples=(((139.0,), "fine"), ((140.0,), "not fine"), ((7.8 * 18.016,), "not fine")),
-    ),
-)
-"""In the order in which they are told."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contradiction:
-    """A cohort of people of whose glucose two kinds of evidence disagree: fine by the draws, not
-    fine by ``kind``."""
-
-    name: str
-    version: str
-    kind: Kind
-    sentence: str
-    not_claimed: str
-    reviewed: date = REVIEWED
-    next_review: date = NEXT_REVIEW
-
-
-CONTRADICTIONS: tuple[Contradiction, ...] = (
-    Contradiction(
-        "glucose_not_fine_by_cgm",
-        "1",
-        "cgm",
-        "Fasting glucose is fine by the rule, and two weeks of a sensor say otherwise.",
-        "That the sensor is right: limits for people without diabetes are judgement.",
-    ),
-    Contradiction(
-        "glucose_not_fine_by_hba1c",
-        "1",
-        "hba1c",
-        "Fasting glucose is fine by the rule, and HbA1c says otherwise.",
-        "That HbA1c is right: it also follows the life of red cells.",
-    ),
-)
-"""The cohorts in force."""
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -164,7 +74,7 @@ _PLAIN = Exclusion(
     codes={},
 )
 
-MISLEADING: tuple[Exclusion, ...] = (
+MISLEADING_HBA1C: tuple[Exclusion, ...] = (
     replace(
         _PLAIN,
         name="haemoglobin_variant",
@@ -235,17 +145,107 @@ MISLEADING: tuple[Exclusion, ...] = (
 )
 """When HbA1c says nothing of glucose. A row matches as in :mod:`transforms.catalog.exclusions`."""
 
+MISLEADING_DRINK: tuple[Exclusion, ...] = (
+    replace(
+        PREGNANCY,
+        effect="draw",
+        sentence="pregnancy is on record, in which a drink has limits of its own",
+        citation="ADA Standards of Care, sections 2 and 15: in pregnancy 180 and 153 mg/dL, 1 and 2 hours"
+        " after 75 g; limits of other people again from 4 weeks after birth",
+        after_days=28,
+    ),
+)
+"""When glucose after a drink is not to be judged by limits of people who are not pregnant."""
 
-def corroborator_frame() -> pl.DataFrame:
-    """One row a measure: ``kind``, ``measure``, ``limit``, ``unit``, ``citation``, ``caveat``,
-    ``not_claimed``, ``reviewed``, ``next_review``."""
-    rows = [
-        (c.kind, m.column, m.limit, m.unit, c.citation, c.caveat, c.not_claimed)
-        + (c.reviewed, c.next_review)
-        for c in CORROBORATORS
-        for m in c.measures
-    ]
-    text = ("unit", "citation", "caveat", "not_claimed")
-    schema = {"kind": pl.String, "measure": pl.String, "limit": pl.Float64}
-    schema |= dict.fromkeys(text, pl.String) | dict.fromkeys(("reviewed", "next_review"), pl.Date)
-    return pl.DataFrame(rows, schema=schema, orient="row")
+
+CORROBORATORS: tuple[Corroborator, ...] = (
+    Corroborator(
+        kind="hba1c",
+        name="HbA1c",
+        measures=(Measure("hba1c_pct", 5.7, "%", 1),),
+        citation="ADA: below 5.7 % is normal, 5.7-6.4 % is not yet diabetes. 39 mmol/mol is 5.72 %",
+        not_claimed="Prediabetes, from one value; that glucose after meals is fine, from a low one.",
+        examples=(((5.6,), "fine"), ((5.7,), "not fine"), ((5.72,), "not fine"), ((None,), None)),
+        misled_by=MISLEADING_HBA1C,
+    ),
+    # Two populations disagree: 2.1 % above 140 mg/dL (median of 153 healthy lean people aged 7 to
+    # 80, Dexcom G6 calibrated daily) and 12.1 % (mean of 560 normoglycaemic people of 58 years on
+    # average, G6 Pro; with prediabetes 77.1 % within 70-140, so about 22 % above). A limit of 10 %
+    # would call many of the second group not fine; 25 % is twice their mean and above the mean of
+    # prediabetes, 5 % above 180 is four times their 1.2 %. The limits are judgement.
+    Corroborator(
+        kind="cgm",
+        name="glucose sensor",
+        measures=(
+            Measure("pct_above_140", 25.0, "%", 1, "of readings above 140 mg/dL in 14 days to"),
+            Measure("pct_above_180", 5.0, "%", 1, "of readings above 180 mg/dL in 14 days to"),
+        ),
+        citation="People without diabetes: Shah 2019, PMID 31127824 (median 2.1 % above 140 mg/dL)"
+        " and Spartano 2024, doi 10.1210/clinem/dgae626 (mean 12.1 % above 140, 1.2 % above 180);"
+        " the limits, about twice and four times the higher means, are judgement",
+        not_claimed="Diabetes or prediabetes; that after-meal glucose is fine, from a sensor that"
+        " reads few highs (an older one showed 0.4 % above 140 mg/dL in such people).",
+        caveat="sensor models differ severalfold in the highs they read",
+        examples=(
+            ((2.1, 0.0), "fine"),
+            ((12.1, 1.2), "fine"),
+            ((24.9, 4.9), "fine"),
+            ((25.0, 0.0), "not fine"),
+            ((20.0, 5.0), "not fine"),
+            ((20.0, None), None),
+        ),
+    ),
+    Corroborator(
+        kind="glucose_1h",
+        name="glucose 1 hour after a drink",
+        measures=(Measure("glucose_60_mg_dl", 155.0, "mg/dL"),),
+        citation="IDF position statement 2024, doi 10.1016/j.diabres.2024.111589: from 155 mg/dL"
+        " (8.6 mmol/L) intermediate hyperglycaemia",
+        not_claimed="A diagnosis from one test; ADA and WHO have no 1-hour criterion.",
+        examples=(((154.0,), "fine"), ((8.6 * 18.016,), "not fine"), ((155.0,), "not fine")),
+        misled_by=MISLEADING_DRINK,
+    ),
+    Corroborator(
+        kind="glucose_2h",
+        name="glucose 2 hours after a drink",
+        measures=(Measure("glucose_120_mg_dl", 140.0, "mg/dL"),),
+        citation="ADA and WHO: below 140 mg/dL (7.8 mmol/L) is normal tolerance",
+        not_claimed="A diagnosis from one test: 2-hour glucose repeats poorly.",
+        examples=(((139.0,), "fine"), ((140.0,), "not fine"), ((7.8 * 18.016,), "not fine")),
+        misled_by=MISLEADING_DRINK,
+    ),
+)
+"""In the order in which they are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A cohort of people of whose glucose two kinds of evidence disagree: fine by the draws, not
+    fine by ``kind``."""
+
+    name: str
+    version: str
+    kind: Kind
+    sentence: str
+    not_claimed: str
+    reviewed: date = REVIEWED
+    next_review: date = NEXT_REVIEW
+
+
+CONTRADICTIONS: tuple[Contradiction, ...] = (
+    Contradiction(
+        "glucose_not_fine_by_cgm",
+        "2",
+        "cgm",
+        "Fasting glucose is fine by the rule, and two weeks of a sensor say otherwise.",
+        "That the sensor is right: limits for people without diabetes are judgement.",
+    ),
+    Contradiction(
+        "glucose_not_fine_by_hba1c",
+        "1",
+        "hba1c",
+        "Fasting glucose is fine by the rule, and HbA1c says otherwise.",
+        "That HbA1c is right: it also follows the life of red cells.",
+    ),
+)
+"""The cohorts in force."""

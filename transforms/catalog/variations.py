@@ -14,7 +14,11 @@ from there, and what an index inherits from its inputs is computed here from the
   HOMA-IR it gives 26.5 % where 26.7 % was measured, on QUICKI 3.8 % where 4.1 % was.
 - ``judgement``: a number someone chose.
 
-A signal without a record has no known variation: no change of it is ever called real.
+A signal without a record has no known variation: no change of it is ever called real. HOMA-%B, LAP
+and the fatty liver index are without one on purpose. Their elasticities run away near 3.5 mmol/L of
+glucose, near the constant of the waist, and at low scores; no one coefficient of variation holds
+for them. That of a typical man calls noise a change in a lean person, and at a fatty liver index of
+97, which cannot rise, it hides every change.
 """
 
 from __future__ import annotations
@@ -41,13 +45,12 @@ TYPICAL: dict[str, float] = {
     "nefa": 0.5,
     "alt": 25.0,
     "ast": 22.0,
-    "ggt": 25.0,
     "bmi": 28.0,
     "waist": 95.0,
     "hba1c": 5.5,
 }
 """The man at whom elasticities that are not constant were taken, in canonical units (judgement:
-near the medians of US adults; men's constants leave more noise in LAP)."""
+near the medians of US adults)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +159,13 @@ def _joint(parts: list[tuple[float, float]]) -> float:
 
 _POWERS = "product of powers: elasticities are its exponents"
 _NEAR = "elasticities at the typical man"
+_UNLIKE = (
+    f"{_NEAR}, without hypertension; half as much noise in lean people, twice in heavy ones, more"
+    " with hypertension"
+)
 
 PROPAGATED: tuple[Variation, ...] = (
     propagated("fgir", _POWERS, glucose=1, insulin=-1),
-    propagated("homa_b", f"{_NEAR}; far larger below 80 mg/dL", insulin=1, glucose=-2.974),
     propagated("revised_quicki", _NEAR, insulin=-0.162, glucose=-0.162, nefa=-0.162),
     propagated("adipo_ir", _POWERS, nefa=1, insulin=1),
     propagated("tyg", _NEAR, triglyceride=0.116, glucose=0.116),
@@ -170,12 +176,10 @@ PROPAGATED: tuple[Variation, ...] = (
     propagated("mets_ir", _NEAR, glucose=0.107, triglyceride=0.067, bmi=1, hdl=-0.256),
     propagated("spise", _POWERS, hdl=0.185, triglyceride=-0.2, bmi=-1.338),
     propagated("vai", _NEAR, waist=1, bmi=-0.570, triglyceride=1, hdl=-1),
-    propagated("lap", f"{_NEAR}; far larger near 65 cm", waist=3.167, triglyceride=1),
-    propagated("fli", _NEAR, triglyceride=0.463, bmi=1.892, ggt=0.349, waist=2.447),
     propagated("hsi", _NEAR, alt=0.245, ast=-0.245, bmi=0.755),
     propagated("fib_4", _POWERS, ast=1, platelets=-1, alt=-0.5),
     propagated("lar", _POWERS, leptin=1, adiponectin=-1),
-    propagated("egdr", f"{_NEAR}, without hypertension", waist=-0.893, hba1c=-0.316),
+    propagated("egdr", _UNLIKE, waist=-0.893, hba1c=-0.316),
     propagated(
         "c_peptide_insulin", f"{_POWERS}; too wide: both move together", c_peptide=1, insulin=-1
     ),

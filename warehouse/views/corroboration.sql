@@ -2,3 +2,4 @@
 -- Example: SELECT kind, says, count(*) FROM corroboration GROUP BY ALL ORDER BY ALL;
 SELECT patient_id, kind, observed_on, value, unit, "limit", says, sentence
 FROM store.corroboration
+WHERE observed_on <= (SELECT max(as_of) FROM store.tonight)

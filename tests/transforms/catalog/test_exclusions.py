@@ -7,6 +7,7 @@ import pytest
 
 from transforms.catalog.exclusions import (
     EXCLUSIONS,
+    HYPERTENSION,
     Exclusion,
     exclusion_frame,
     matches,
@@ -259,7 +260,7 @@ def test_a_diagnosis_of_insulin_resistance_is_no_insulin_therapy() -> None:
     assert grounds("icd10", "E88.81", "Insulin resistance") == []
 
 
-@pytest.mark.parametrize("exclusion", EXCLUSIONS, ids=lambda e: e.name)
+@pytest.mark.parametrize("exclusion", [*EXCLUSIONS, HYPERTENSION], ids=lambda e: e.name)
 def test_an_empty_row_matches_nothing_and_is_never_null(exclusion: Exclusion) -> None:
     frame = pl.DataFrame({"code_system": [None], "code": [None], "name": [None], "class": [None]})
     strings = frame.cast(pl.String)
@@ -274,13 +275,83 @@ def test_every_exclusion_is_reviewed_cited_and_says_how_long(exclusion: Exclusio
     assert exclusion.effect == "patient" or exclusion.after_days is not None
 
 
-@pytest.mark.parametrize("exclusion", EXCLUSIONS, ids=lambda e: e.name)
+@pytest.mark.parametrize("exclusion", [*EXCLUSIONS, HYPERTENSION], ids=lambda e: e.name)
 def test_every_word_is_written_folded(exclusion: Exclusion) -> None:
     listed = [*exclusion.words, *exclusion.not_words, *exclusion.classes]
     if not listed:
         return
     frame = pl.DataFrame({"word": listed}).with_columns(again=folded_words(pl.col("word")))
     assert frame.filter(pl.col("again") != pl.col("word")).rows() == []
+
+
+def has_hypertension(system: str | None, code: str | None, name: str | None) -> bool:
+    row = pl.DataFrame([(system, code, name)], dict.fromkeys(COLUMNS, pl.String), orient="row")
+    return bool(row.select(matches(HYPERTENSION)).item())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Essential hypertension (disorder)",
+        "Hypertension, no complications",
+        "Hypertensive heart disease without heart failure",
+        "High blood pressure",
+        "Bluthochdruck",
+        "Arterielle Hypertonie",
+        "Hypertonie, kein Hinweis auf Endorganschaden",
+        "Benigne essentielle Hypertonie: Ohne Angabe einer hypertensiven Krise",
+        "Hochdruckkrankheit",
+        "Hypertension artérielle",
+        "Hipertensión arterial",
+        "Ipertensione arteriosa",
+    ],
+)
+def test_high_blood_pressure_is_known_by_its_name(name: str) -> None:
+    assert has_hypertension(None, None, name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Pulmonary hypertension",
+        "Pulmonale Hypertonie",
+        "Pulmonaler Bluthochdruck",
+        "Ipertensione polmonare",
+        "Hypertension artérielle pulmonaire",
+        "Hipertensión pulmonar",
+        "Portal hypertension",
+        "Gestational hypertension",
+        "Hipertensión gestacional",
+        "Ipertensione gestazionale",
+        "Hypertension artérielle gravidique",
+        "Bluthochdruck in der Schwangerschaft",
+        "Ocular hypertension",
+        "Okuläre Hypertension",
+        "Intraokulare Hypertension",
+        "Idiopathic intracranial hypertension",
+        "Intrakranielle Hypertension",
+        "Ipertensione endocranica",
+        "No hypertension",
+        "No evidence of hypertension",
+        "Kein Hinweis auf Hypertonie",
+        "Kein Hinweis auf arterielle Hypertonie",
+        "Kein Bluthochdruck",
+        "Pas d'hypertension artérielle",
+        "Sin hipertensión",
+        "Senza ipertensione",
+        "White coat hypertension",
+        "Family history of hypertension",
+        "Low blood pressure",
+    ],
+)
+def test_pressure_elsewhere_or_denied_is_no_high_blood_pressure(name: str) -> None:
+    assert not has_hypertension(None, None, name)
+
+
+def test_a_code_of_high_blood_pressure_counts_whatever_its_name() -> None:
+    assert has_hypertension("icd10", "I10.90", "Ohne Angabe einer hypertensiven Krise")
+    assert has_hypertension("snomed", "38341003", "Pulmonary or other hypertension")
+    assert not has_hypertension("icd10", "I27.0", "Primary pulmonary hypertension")
 
 
 def test_windows_are_the_reviewed_ones() -> None:

@@ -24,7 +24,6 @@ Person = Mapping[str, float]
 
 FORMULAS: dict[str, Callable[[Person], float]] = {
     "fgir": lambda p: p["glucose"] / p["insulin"],
-    "homa_b": lambda p: 20 * p["insulin"] / (p["glucose"] / 18.016 - 3.5),
     "revised_quicki": lambda p: 1 / log10(p["insulin"] * p["glucose"] * p["nefa"]),
     "adipo_ir": lambda p: p["nefa"] * p["insulin"],
     "tyg": lambda p: log(p["triglyceride"] * p["glucose"] / 2),
@@ -35,14 +34,26 @@ FORMULAS: dict[str, Callable[[Person], float]] = {
     "mets_ir": lambda p: log(2 * p["glucose"] + p["triglyceride"]) * p["bmi"] / log(p["hdl"]),
     "spise": lambda p: p["hdl"] ** 0.185 / (p["triglyceride"] ** 0.2 * p["bmi"] ** 1.338),
     "vai": lambda p: p["waist"] / (39.68 + 1.88 * p["bmi"]) * p["triglyceride"] / p["hdl"],
-    "lap": lambda p: (p["waist"] - 65) * p["triglyceride"],
-    "fli": lambda p: 1 / (1 + exp(-_fatty(p))),
     "hsi": lambda p: 8 * p["alt"] / p["ast"] + p["bmi"],
     "fib_4": lambda p: p["ast"] / (p["platelets"] * sqrt(p["alt"])),
     "lar": lambda p: p["leptin"] / p["adiponectin"],
     "egdr": lambda p: 21.158 - 0.09 * p["waist"] - 0.551 * p["hba1c"],
     "c_peptide_insulin": lambda p: p["c_peptide"] / p["insulin"],
 }
+
+
+UNSTEADY: dict[str, Callable[[Person], float]] = {
+    "homa_b": lambda p: 20 * p["insulin"] / (p["glucose"] / 18.016 - 3.5),
+    "lap": lambda p: (p["waist"] - 65) * p["triglyceride"],
+    "fli": lambda p: 1 / (1 + exp(-_fatty(p))),
+}
+"""Indices whose noise no one coefficient tells."""
+
+REST = {"platelets": 240.0, "leptin": 10.0, "adiponectin": 8.0, "c_peptide": 2.0, "ggt": 25.0}
+LEAN = {"insulin": 4.0, "glucose": 68.0, "triglyceride": 60.0, "hdl": 70.0, "nefa": 0.4}
+LEAN |= {"alt": 15.0, "ast": 18.0, "bmi": 20.0, "waist": 68.0, "hba1c": 5.0, "ggt": 12.0}
+HEAVY = {"insulin": 25.0, "glucose": 108.0, "triglyceride": 250.0, "hdl": 35.0, "nefa": 0.7}
+HEAVY |= {"alt": 60.0, "ast": 40.0, "bmi": 40.0, "waist": 125.0, "hba1c": 5.6, "ggt": 80.0}
 
 
 def _fatty(p: Person) -> float:
@@ -57,10 +68,33 @@ def elasticity(formula: Callable[[Person], float], name: str, person: Person) ->
 
 @pytest.mark.parametrize("each", PROPAGATED, ids=lambda each: each.signal)
 def test_an_elasticity_is_the_slope_of_the_index_s_own_formula(each: Variation) -> None:
-    person = {"platelets": 240.0, "leptin": 10.0, "adiponectin": 8.0, "c_peptide": 2.0} | TYPICAL
+    person = REST | TYPICAL
     found = {name: elasticity(FORMULAS[each.signal], name, person) for name in person}
     moving = {name: slope for name, slope in found.items() if abs(slope) > 1e-6}
     assert moving == pytest.approx(dict(each.of), abs=6e-4)
+
+
+def noise(formula: Callable[[Person], float], person: Person) -> float:
+    """The coefficient of variation that an index inherits of its inputs in this person."""
+    moved = {name: elasticity(formula, name, person) for name in person}
+    return sqrt(sum((slope * BY_SIGNAL[name].cvi) ** 2 for name, slope in moved.items()))
+
+
+def spread(formula: Callable[[Person], float]) -> float:
+    """How far noise in lean and heavy people is from that of the typical one, as a factor."""
+    lean, usual, heavy = (noise(formula, REST | person) for person in (LEAN, TYPICAL, HEAVY))
+    return max(lean / usual, usual / lean, heavy / usual, usual / heavy)
+
+
+@pytest.mark.parametrize("each", PROPAGATED, ids=lambda each: each.signal)
+def test_a_recorded_variation_is_near_that_of_lean_and_heavy_people(each: Variation) -> None:
+    assert spread(FORMULAS[each.signal]) < 2
+
+
+@pytest.mark.parametrize("signal", UNSTEADY)
+def test_an_index_whose_noise_is_not_constant_has_no_variation(signal: str) -> None:
+    assert spread(UNSTEADY[signal]) > 2
+    assert signal not in BY_SIGNAL
 
 
 def test_what_an_index_inherits_is_the_sum_of_its_inputs_variances() -> None:
