@@ -90,7 +90,9 @@ def profile_lines(rows: list[Row], together: str | None) -> list[str]:
 def _tissue(tissue: Tissue, rows: list[Row]) -> list[str]:
     own = [row for row in rows if row["tissue"] == tissue.name]
     missing = [row["missing"] for row in own if not row["signal"]]
-    said = [f"May be said: {tissue.claim}", f"May not: {tissue.not_claimed}", *missing]
+    worsens = any(row["course"] == "worsening" for row in own)
+    claim = [f"May be said: {tissue.claim}"] if worsens or tissue.ceiling == "D" else []
+    said = [*claim, f"May not be said: {tissue.not_claimed}", *missing]
     return [
         f"    {tissue.title}",
         *(_signal(row) for row in own if row["signal"]),
@@ -104,7 +106,7 @@ def wrapped(text: str) -> list[str]:
 
 
 def _signal(row: Row) -> str:
-    course = row["course"] or row["trend"] or "no trend yet"
+    course = row["course"] or row["trend"] or ("too old" if row["missing"] else "no trend yet")
     place = f"  {_place(row)}" if row["percentile"] is not None else ""
     return (
         f"      {row['evidence_grade']}  {row['title']:<32} {_value(row):<16} {course:<13} "

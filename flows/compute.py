@@ -33,7 +33,7 @@ Pass = Callable[[duckdb.DuckDBPyConnection], dict[str, int]]
 Judge = Callable[[pl.LazyFrame, Noise, Prior], pl.LazyFrame]
 
 DRAW = ["patient_id", "drawn_on"]
-SHARD, SENSOR_SHARD = 25_000, 250
+SHARD, SENSOR_SHARD = 10_000, 250
 """Patients computed at a time, of whom a sensor may have told 100,000 times a year: bounds
 memory."""
 _WORN = (
@@ -105,12 +105,17 @@ def add_known_on(con: duckdb.DuckDBPyConnection, night: date) -> None:
 
 
 def refitted(con: duckdb.DuckDBPyConnection, night: date, models: Models) -> FrozenModel | None:
-    """A model of this clinic's own draws as they stand tonight; None where people are too few."""
+    """A model of this clinic's own draws as they stand tonight; None where people are too few.
+
+    What is known of single fasts is left out: the model's rate is that of draws of which nothing
+    is known.
+    """
     con.execute("CREATE OR REPLACE TEMP TABLE draws AS SELECT * FROM store.fasting_pair LIMIT 0")
     for _ in _shards(con, "changed", SHARD):
-        columns = ", ".join(f'"{c}"' for c in DERIVED["fasting_pair"].columns[:-3])
-        pairs = _pairs(con, models).collect()  # noqa: F841 DuckDB finds the frame by its name
-        con.execute(f"INSERT INTO draws ({columns}) SELECT {columns} FROM pairs")
+        pairs = fasting_pairs(results(con), barred_days(*_records(con)), models)
+        con.register("pairs", pairs.collect().to_arrow())
+        con.execute("INSERT INTO draws BY NAME FROM pairs")
+        con.unregister("pairs")
     usable = (
         "SELECT patient_id, drawn_on, insulin_uiu_ml, glucose_mg_dl, lab, assay FROM "
         "(FROM draws UNION ALL BY NAME FROM store.fasting_pair WHERE patient_id NOT IN "
@@ -183,13 +188,13 @@ def _changed(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _pairs(con: duckdb.DuckDBPyConnection, models: Models) -> pl.LazyFrame:
-    bars = barred_days(spans(con, "condition"), spans(con, "medication"))
-    return fasting_pairs(results(con), bars, models)
+def _records(con: duckdb.DuckDBPyConnection) -> context.Records:
+    return spans(con, "condition"), spans(con, "medication")
 
 
 def _per_patient(con: duckdb.DuckDBPyConnection, models: Models) -> dict[str, int]:
-    known, pairs = results(con), _pairs(con, models).collect().lazy()
+    known, records = results(con), _records(con)
+    pairs = fasting_pairs(known, barred_days(*records), models).collect().lazy()
     pairs = _with_fasting(pairs, context.fasting(con, known, pairs)).collect().lazy()
     used = frozen.levelled(pairs.filter("used")).collect().lazy()
     series = _judged(used, models, trends)
@@ -200,7 +205,7 @@ def _per_patient(con: duckdb.DuckDBPyConnection, models: Models) -> dict[str, in
         "fasting_pair": write(con, "fasting_pair", doubted.sort(DRAW)),
         "trend_at_draw": write(con, "trend_at_draw", series),
         "trend": write(con, "trend", newest.sort("patient_id")),
-        **context.indices(con, known, pairs),
+        **context.indices(con, known, pairs, records),
         **context.devices(con, known),
     }
 

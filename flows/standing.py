@@ -5,8 +5,11 @@ People are those of the temporary table ``affected``; merged records come under 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import duckdb
 import polars as pl
+from polars import selectors
 
 from transforms import wearables
 from transforms.catalog.exclusions import HYPERTENSION
@@ -26,19 +29,39 @@ ANALYTES = sorted(
     {"insulin", "glucose", "hba1c", "height", *INDEX_ANALYTES, *TISSUE_ANALYTES, *wearables.KINDS}
 )
 """What is computed from."""
+DIGITS = 12
+"""Significant ones of what is computed."""
+_PEOPLE = (
+    "SELECT patient_id, patient_id AS person FROM affected "
+    "ANTI JOIN store.patient_alias USING (patient_id) UNION ALL "
+    "SELECT a.patient_id, survivor_id FROM store.patient_alias a "
+    "JOIN affected f ON f.patient_id = a.survivor_id"
+)
+"""Everyone concerned, and those merged into them: a join by the stored column itself lets DuckDB
+pass over the blocks of other people."""
 _IS_OUTLIVED = (
     "EXISTS (FROM store.outlived x WHERE x.source = h.source AND x.patient_id = h.patient_id AND "
     "x.analyte = h.analyte AND x.timing = h.timing AND x.result_id = h.result_id)"
 )
 
+_HOURS = (
+    "person, date_trunc('hour', observed_local), date_trunc('hour', greatest(observed_local, "
+    "observed_local + (ended_at - observed_at) - INTERVAL 1 MICROSECOND))"
+)
+"""First and last local hour that a sample touches."""
+_SHOWS = (
+    "value IS NOT NULL AND observed_precision IS DISTINCT FROM 'day' "
+    "AND (ended_at IS NULL OR ended_at - observed_at <= INTERVAL 24 HOUR)"
+)
+"""What :func:`transforms.wearables.wearable_days` takes for a sign of being worn."""
+
 
 def standing(con: duckdb.DuckDBPyConnection, table: str, columns: str, where: str) -> pl.LazyFrame:
-    """Standing rows of a history table (``h``) for the people concerned."""
+    """Standing rows of a history table (``h``) for the people concerned (``person``)."""
     return frame(
         con,
-        f"SELECT {columns}, coalesce(survivor_id, h.patient_id) AS patient_id FROM store.{table} h "
-        f"LEFT JOIN store.patient_alias USING (patient_id) WHERE {where} "
-        "AND coalesce(survivor_id, h.patient_id) IN (SELECT patient_id FROM affected)",
+        f"SELECT {columns}, person AS patient_id FROM store.{table} h "
+        f"JOIN ({_PEOPLE}) USING (patient_id) WHERE {where}",
     ).lazy()
 
 
@@ -67,14 +90,31 @@ def results(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
 
 
 def signals(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
-    """Samples of phones, watches, rings and scales (:data:`transforms.wearables.SIGNAL`)."""
-    kinds = ", ".join(f"'{kind}'" for kind in (*wearables.KINDS, *wearables.SEEN_KINDS))
+    """Samples of phones, watches, rings and scales (:data:`transforms.wearables.SIGNAL`).
+
+    Of kinds that only show that a device was worn, one sample stands for all that touch the same
+    hours: a watch tells of the heart every few seconds.
+    """
+    told = _signals(con, wearables.KINDS, "kind")
+    kinds = [kind for kind in wearables.SEEN_KINDS if kind not in wearables.KINDS]
+    return pl.concat([told, _signals(con, kinds, f"DISTINCT ON ({_HOURS}) kind", _SHOWS)])
+
+
+def weights(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
+    """Samples of scales (:data:`transforms.wearables.SIGNAL`)."""
+    return _signals(con, ["weight"], "kind")
+
+
+def _signals(
+    con: duckdb.DuckDBPyConnection, kinds: Iterable[str], kind: str, where: str = "true"
+) -> pl.LazyFrame:
+    names = ", ".join(f"'{name}'" for name in kinds)
     return standing(
         con,
         "sample",
-        "kind, h.source || ' ' || coalesce(device, '') AS device, coalesce(method, '') AS method, "
-        "observed_at, ended_at, observed_local, observed_precision, value",
-        f"superseded_at IS NULL AND kind IN ({kinds})",
+        f"{kind}, h.source || ' ' || coalesce(device, '') AS device, coalesce(method, '') AS "
+        "method, observed_at, ended_at, observed_local, observed_precision, value",
+        f"superseded_at IS NULL AND kind IN ({names}) AND {where}",
     )
 
 
@@ -84,12 +124,17 @@ def sensor_glucose(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
         con,
         "sample",
         "coalesce(device, '') AS device, observed_at, observed_local, observed_on AS local_date, "
-        "value, comparator",
+        "value",
         "superseded_at IS NULL AND kind = 'sensor_glucose'",
     )
 
 
 def write(con: duckdb.DuckDBPyConnection, name: str, rows: pl.LazyFrame | pl.DataFrame) -> int:
-    """Replace what a derived table says of the people concerned, or all of it; count the rows."""
+    """Replace what a derived table says of the people concerned, or all of it; count the rows.
+
+    Numbers are kept to :data:`DIGITS`: their last bits depend on who else is computed with them (a
+    frame of one row is divided where a longer one is multiplied by the inverse).
+    """
     table = DERIVED[name]
-    return replace_frame(con, table, AFFECTED if table.per else "true", rows.lazy().collect())
+    kept = rows.lazy().with_columns(selectors.float().round_sig_figs(DIGITS)).collect()
+    return replace_frame(con, table, AFFECTED if table.per else "true", kept)

@@ -34,7 +34,9 @@ from warehouse.store import frame, replace
 
 Models = Sequence[FrozenModel]
 Counts = dict[str, int]
-_WORSENING = "SELECT DISTINCT patient_id FROM store.tissue_month WHERE course = 'worsening'"
+_SIGN = "patient_id, tissue, signal, observed_on, platform, value, course"
+_FINDING = "patient_id, kind, observed_on, says"
+_WORSENING = "SELECT DISTINCT patient_id FROM store.tissue_value WHERE course = 'worsening'"
 _NOT_FINE = "SELECT DISTINCT patient_id FROM store.corroboration WHERE says = 'not fine'"
 
 
@@ -68,19 +70,23 @@ def tonight(con: duckdb.DuckDBPyConnection, as_of: date, models: Models) -> Coun
     draws = frame(con, "SELECT patient_id, used, reason FROM store.fasting_pair").lazy()
     status = statuses(people, newest, _draw_facts(draws), excluded, as_of).collect().lazy()
     barred = pl.concat([excluded, minors])
-    months = _rows_of(con, "tissue_month", _WORSENING, as_of)
+    signs = _rows_of(con, "tissue_value", _SIGN, _WORSENING, as_of)
+    evaluated = status.filter(pl.col("ground").is_null()).select("patient_id")
+    fine = found.filter(pl.col("finding").is_not_null()).join(
+        evaluated, on="patient_id", how="semi"
+    )
     rows = [
         (cohorts(found, barred, as_of), attrition(status)),
         _contradicted(con, found, barred, status, as_of),
-        _patterned(months, found, barred, status, as_of),
+        _patterned(signs, found, barred, status, as_of),
     ]
     replace(con, DERIVED["tonight"], "true", f"SELECT DATE '{as_of}' AS as_of")
     return {
         "patient_status": write(con, "patient_status", status),
         "cohort": write(con, "cohort", pl.concat(stays for stays, _ in rows)),
         "cohort_attrition": write(con, "cohort_attrition", pl.concat(steps for _, steps in rows)),
-        "tissue_pattern": write(con, "tissue_pattern", tissue_patterns(months[1], found, as_of)),
-        "signal_reference": write(con, "signal_reference", _reference(con, as_of)),
+        "tissue_pattern": write(con, "tissue_pattern", tissue_patterns(signs[1], fine, as_of)),
+        "signal_reference": write(con, "signal_reference", _reference(con, signs[1], as_of)),
         "feed_check": feeds.keep_checks(con, feed_checks(feeds.arrivals(con), as_of)),
         **_checks(con),
         **_catalogs(con, models),
@@ -96,31 +102,32 @@ def _contradicted(
 ) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Cohorts of people whose glucose something else calls not fine; only they are followed back,
     for the others what is recent suffices."""
-    back, recent = _rows_of(con, "corroboration", _NOT_FINE, as_of)
+    back, recent = _rows_of(con, "corroboration", _FINDING, _NOT_FINE, as_of)
     stays = contradictions(back, _of(found, back), barred, as_of).collect().lazy()
     return stays, contradiction_attrition(status, stays, recent, found, as_of)
 
 
 def _patterned(
-    months: tuple[pl.LazyFrame, pl.LazyFrame],
+    signs: tuple[pl.LazyFrame, pl.LazyFrame],
     found: pl.LazyFrame,
     barred: pl.LazyFrame,
     status: pl.LazyFrame,
     as_of: date,
 ) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Cohorts by tissue pattern, likewise."""
-    back, recent = months
+    back, recent = signs
     stays = patterns(back, _of(found, back), barred, as_of).collect().lazy()
     return stays, pattern_attrition(status, stays, recent, found, as_of)
 
 
 def _rows_of(
-    con: duckdb.DuckDBPyConnection, table: str, people: str, as_of: date
+    con: duckdb.DuckDBPyConnection, table: str, columns: str, people: str, as_of: date
 ) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """All rows of these people; and everyone's that are not too old."""
     oldest = as_of - timedelta(days=RULE.max_age_days + 1)
-    back = frame(con, f"FROM store.{table} SEMI JOIN ({people}) USING (patient_id)")
-    recent = frame(con, f"FROM store.{table} WHERE observed_on >= DATE '{oldest}'")
+    rows = f"SELECT {columns} FROM store.{table}"
+    back = frame(con, f"{rows} SEMI JOIN ({people}) USING (patient_id)")
+    recent = frame(con, f"{rows} WHERE observed_on >= DATE '{oldest}'")
     return back.lazy(), recent.lazy()
 
 
@@ -128,18 +135,11 @@ def _of(findings: pl.LazyFrame, rows: pl.LazyFrame) -> pl.LazyFrame:
     return findings.join(rows.select("patient_id").unique(), on="patient_id", how="semi")
 
 
-def _reference(con: duckdb.DuckDBPyConnection, as_of: date) -> pl.LazyFrame:
+def _reference(con: duckdb.DuckDBPyConnection, values: pl.LazyFrame, as_of: date) -> pl.LazyFrame:
     """Quantiles of the newest values of everyone the rule does not exclude."""
-    people = frame(con, "SELECT patient_id, birth_date, sex FROM store.person").lazy()
-    comparable = frame(
-        con, "SELECT patient_id FROM store.patient_status WHERE status <> 'excluded'"
-    )
-    values = frame(
-        con,
-        "SELECT patient_id, signal, observed_on, value, platform FROM store.tissue_month "
-        f"WHERE observed_on > DATE '{as_of}' - INTERVAL {RULE.max_age_days + 1} DAY",
-    )
-    return reference(values.lazy(), people, comparable.lazy(), as_of)
+    people = frame(con, "SELECT patient_id, birth_date, sex FROM store.person")
+    query = "SELECT patient_id FROM store.patient_status WHERE status <> 'excluded'"
+    return reference(values, people.lazy(), frame(con, query).lazy(), as_of)
 
 
 def _checks(con: duckdb.DuckDBPyConnection) -> Counts:

@@ -36,7 +36,7 @@ def reference(
 
     Args:
         values: ``patient_id``, ``signal``, ``observed_on``, ``value``, ``platform`` (a series, or
-            :func:`transforms.tissues.tissue_months`, where a signal may stand twice); of each
+            :func:`transforms.tissues.tissue_values`, where a signal may stand twice); of each
             patient and signal the newest of the last :data:`FRESH_DAYS` counts.
         persons: ``patient_id``, ``birth_date``, ``sex``.
         comparable: ``patient_id`` of those who may stand as comparison.

@@ -1,4 +1,4 @@
-"""The tissue profile: signals by tissue and month, and the pattern they make.
+"""The tissue profile: signals by tissue and day, and the pattern they make.
 
 A selective pattern (the signals of one tissue worsen, those of another are steady, glucose is
 fine) is shown as such. It is a pattern of numbers: nothing here says which tissue is resistant.
@@ -12,12 +12,20 @@ import polars as pl
 
 from transforms.catalog.analytes import ANALYTES
 from transforms.catalog.rule import RULE, Rule
-from transforms.catalog.tissues import COMBINATIONS, JUDGED, SIGNALS, TISSUES, Combination, Source
+from transforms.catalog.tissues import (
+    COMBINATIONS,
+    JUDGED,
+    ON_INSULIN,
+    SIGNALS,
+    TISSUES,
+    Combination,
+    Source,
+)
 
 VALUE = ("patient_id", "signal", "observed_on", "platform")
 """What a value of a series is known by."""
 SHOWN = ("patient_id", "tissue", "signal")
-MONTH = ("patient_id", "month", "tissue", "signal")
+DAY = (*SHOWN, "observed_on")
 
 
 def signal_series(
@@ -107,7 +115,7 @@ def _of_results(results: pl.LazyFrame) -> pl.LazyFrame:
         )
         .with_columns(platform=pl.coalesce("assay", "lab", pl.lit("")))
         .group_by(*VALUE)
-        .agg(value.mean(), pl.col("unit").first())
+        .agg(value.sort().mean().round_sig_figs(10), pl.col("unit").first())
         .select("patient_id", "signal", "observed_on", "value", "unit", "platform")
     )
 
@@ -128,40 +136,42 @@ def _of_columns(rows: pl.LazyFrame, source: Source) -> list[pl.LazyFrame]:
     ]
 
 
-def tissue_months(series: pl.LazyFrame, trends: pl.LazyFrame) -> pl.LazyFrame:
-    """The newest value of every signal in every month it was measured in, by tissue.
+def tissue_values(series: pl.LazyFrame, trends: pl.LazyFrame) -> pl.LazyFrame:
+    """Every value of every signal, by tissue, with its trend as it stood.
+
+    What stands on a day rests on that day and what was before it: values that come later leave it.
 
     Args:
-        series: :func:`signal_series`; what no tissue has is left out.
+        series: :func:`signal_series`; what no tissue has is left out. Of several platforms of a
+            day the newest counts: the one on which the person's series began last.
         trends: :func:`transforms.series_trends.series_trends` of it: at each value (:data:`VALUE`)
-            ``n`` and ``trend``.
+            ``n``, ``first_on`` and ``trend``.
 
     Returns:
-        ``patient_id``, ``month`` (its first day), ``tissue``, ``signal``, ``observed_on``,
-        ``value`` in ``unit``, ``platform``, ``n`` (values so far on the platform), ``trend`` as it
-        stood and ``course``: the trend turned by the signal's direction, null where the signal has
-        none. Sorted by :data:`MONTH`; a signal that serves two tissues stands in both.
+        ``patient_id``, ``tissue``, ``signal``, ``observed_on``, ``value`` in ``unit``,
+        ``platform``, ``n`` (values so far on the platform), ``trend`` as it stood and ``course``:
+        the trend turned by the signal's direction, null where the signal has none. Sorted by
+        :data:`DAY`; a signal that serves two tissues stands in both.
     """
-    person, month, signal = "patient_id", "month", "signal"
-    newest = (
-        series.with_columns(month=pl.col("observed_on").dt.month_start())
-        .sort(*VALUE, "value", nulls_last=False)
-        .unique([person, signal, month], keep="last", maintain_order=True)
-    )
+    stood = trends.select(*VALUE, "n", "first_on", "trend")
     return (
-        newest.join(trends.select(*VALUE, "n", "trend"), on=VALUE, how="left", nulls_equal=True)
+        series.join(stood, on=VALUE, how="left", nulls_equal=True)
         .join(_tissues(), on="signal")
-        .unique(MONTH, keep="last", maintain_order=True)
+        .sort(*DAY, "first_on", "platform", "value", nulls_last=False)
+        .unique(DAY, keep="last", maintain_order=True)
         .with_columns(pl.col("n").cast(pl.Int64), course=_course())
-        .select(*MONTH, "observed_on", "value", "unit", "platform", "n", "trend", "course")
-        .sort(*MONTH)
+        .select(*DAY, "value", "unit", "platform", "n", "trend", "course")
     )
 
 
 def _tissues() -> pl.LazyFrame:
-    """``signal``, ``tissue``, ``direction``, ``signal_title``, ``is_judged``."""
-    rows = [(s.name, s.tissue, s.direction, s.title, s.evidence_grade in JUDGED) for s in SIGNALS]
-    columns = ["signal", "tissue", "direction", "signal_title", "is_judged"]
+    """``signal``, ``tissue``, ``direction``, ``signal_title``, ``is_judged``,
+    ``is_on_insulin``."""
+    rows = [
+        (s.name, s.tissue, s.direction, s.title, s.evidence_grade in JUDGED, s.name in ON_INSULIN)
+        for s in SIGNALS
+    ]
+    columns = ["signal", "tissue", "direction", "signal_title", "is_judged", "is_on_insulin"]
     return pl.LazyFrame(rows, schema=columns, orient="row")
 
 
@@ -183,12 +193,12 @@ _COURSED = tuple(tissue for tissue in TISSUES if tissue.ceiling in JUDGED)
 
 
 def tissue_patterns(
-    months: pl.LazyFrame, draws: pl.LazyFrame, as_of: date, rule: Rule = RULE
+    values: pl.LazyFrame, draws: pl.LazyFrame, as_of: date, rule: Rule = RULE
 ) -> pl.LazyFrame:
     """What the newest signals of each tissue do together, beside glucose.
 
     Args:
-        months: :func:`tissue_months`.
+        values: :func:`tissue_values`; of each patient and signal the newest counts.
         draws: the trend after each used draw: ``patient_id``, ``drawn_on``, ``p_glucose_fine``.
         as_of: the night; signals and draws older than ``rule.max_age_days`` say nothing.
         rule: thresholds.
@@ -198,14 +208,16 @@ def tissue_patterns(
         with its course (``worsening``, ``mixed``, ``improving``, ``steady``, null where no signal
         has one), ``signals_measured`` and ``signals_with_course`` (of grade A to C),
         ``is_selective`` (one tissue worsens while another is steady or improves; null where fewer
-        than two have a course), ``glucose_fine`` (``throughout``: after every draw; ``now``:
-        after the newest; ``no``; null: not evaluated) and ``sentence``. Sorted by patient.
+        than two have a course, or where no tissue that worsens does so by a signal beside
+        :data:`transforms.catalog.tissues.ON_INSULIN`: one insulin moves them all),
+        ``glucose_fine`` (``throughout``: after every draw; ``now``: after the newest; ``no``;
+        null: not evaluated) and ``sentence``. Sorted by patient.
     """
     oldest = as_of - timedelta(days=rule.max_age_days)
-    by_tissue = _by_tissue(months.filter(pl.col("observed_on").is_between(oldest, as_of)))
+    by_tissue = _by_tissue(values.filter(pl.col("observed_on").is_between(oldest, as_of)))
     glucose = _glucose(draws.filter(pl.col("drawn_on") <= as_of), oldest, rule)
     return (
-        months.select("patient_id")
+        values.select("patient_id")
         .unique()
         .join(_side_by_side(by_tissue), on="patient_id", how="left")
         .join(glucose, on="patient_id", how="left")
@@ -221,17 +233,20 @@ def tissue_patterns(
     )
 
 
-def _by_tissue(months: pl.LazyFrame) -> pl.LazyFrame:
-    """Per patient and tissue: ``course``, ``moved`` (titles), ``measured`` and ``with_course``."""
+def _by_tissue(values: pl.LazyFrame) -> pl.LazyFrame:
+    """Per patient and tissue: ``course``, ``moved`` (titles), ``worsens_beside_insulin``,
+    ``measured`` and ``with_course``."""
     moves = pl.col("course").is_in(["worsening", "improving"])
+    worsens = pl.col("course").eq_missing("worsening")
     return (
-        months.sort(*MONTH)
+        values.sort(*DAY)
         .unique(SHOWN, keep="last", maintain_order=True)
         .join(_tissues().filter("is_judged"), on=["tissue", "signal"])
         .group_by("patient_id", "tissue")
         .agg(
             _combined().alias("course"),
             pl.col("signal_title").filter(moves).sort().str.join(", ").alias("moved"),
+            worsens_beside_insulin=(worsens & ~pl.col("is_on_insulin")).any(),
             measured=pl.len(),
             with_course=pl.col("course").count(),
         )
@@ -258,7 +273,8 @@ def _applies(item: Combination) -> pl.Expr:
 
 
 def _side_by_side(by_tissue: pl.LazyFrame) -> pl.LazyFrame:
-    """One row a patient; ``<tissue>`` and ``<tissue>_moved``."""
+    """One row a patient; ``<tissue>``, ``<tissue>_moved``, ``worsens_beside_insulin`` (any tissue
+    whose course that is)."""
     of = {t.name: pl.col("tissue") == t.name for t in _COURSED}
     return by_tissue.group_by("patient_id").agg(
         *(pl.col("course").filter(is_it).first().alias(name) for name, is_it in of.items()),
@@ -266,6 +282,9 @@ def _side_by_side(by_tissue: pl.LazyFrame) -> pl.LazyFrame:
             pl.col("moved").filter(is_it).first().alias(f"{name}_moved")
             for name, is_it in of.items()
         ),
+        worsens_beside_insulin=(
+            (pl.col("course") == "worsening") & pl.col("worsens_beside_insulin")
+        ).any(),
         signals_measured=pl.col("measured").sum().cast(pl.Int64),
         signals_with_course=pl.col("with_course").sum().cast(pl.Int64),
     )
@@ -305,7 +324,8 @@ def _is_selective() -> pl.Expr:
         pl.col(name).is_in(["steady", "improving"]).fill_null(value=False) for name in names
     )
     with_course = pl.sum_horizontal(pl.col(name).is_not_null() for name in names)
-    return pl.when(with_course >= 2).then(worsens & holds)
+    is_told = pl.col("worsens_beside_insulin") | ~(worsens & holds)
+    return pl.when(with_course >= 2, is_told).then(worsens & holds)
 
 
 def _sentence() -> pl.Expr:

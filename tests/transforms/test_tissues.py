@@ -1,4 +1,4 @@
-"""Signals by tissue and month, and the pattern they make together."""
+"""Signals by tissue and day, and the pattern they make together."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from transforms.catalog.tissues import SIGNALS
+from transforms.catalog import indices as index_catalog
+from transforms.catalog.tissues import ON_INSULIN, SIGNALS
 from transforms.catalog.variations import variation_frame
 from transforms.series_trends import series_trends
-from transforms.tissues import MONTH, signal_series, tissue_months, tissue_patterns
+from transforms.tissues import DAY, signal_series, tissue_patterns, tissue_values
 
 ON = date(2026, 5, 20)
 TONIGHT = date(2026, 6, 1)
@@ -27,6 +28,7 @@ SERIES = {
 TREND = {
     **{name: SERIES[name] for name in ("patient_id", "signal", "observed_on", "platform")},
     "n": pl.Int64,
+    "first_on": pl.Date,
     "trend": pl.String,
 }
 RESULT: dict[str, Any] = {
@@ -162,6 +164,13 @@ def test_a_window_of_another_sensor_or_too_little_gives_nothing(lacking: str) ->
     assert series_of(windows=[WINDOW | {lacking: False}]) == []
 
 
+def test_a_mean_of_a_day_does_not_depend_on_the_order_of_its_results() -> None:
+    results = [RESULT | {"value": value} for value in (0.1, 0.7, 0.3, 1e9, 0.2)]
+
+    assert series_of(results=results) == series_of(results=results[::-1])
+    assert series_of(results=results[:3])[0][2] == 0.3666666667
+
+
 def test_months_and_slopes_give_their_columns_where_they_say_something() -> None:
     month = {"patient_id": "p", "month": date(2026, 5, 1)}
     worn = month | {"steps_median": 7000.0, "sleep_h_mean": None}
@@ -176,38 +185,49 @@ def a_value(signal: str, on: date = ON, value: float = 1.0, platform: str = "") 
     return ("p", signal, on, value, "1", platform)
 
 
-def months_of(
+def values_of(
     values: list[tuple[Any, ...]], trends: dict[tuple[str, date], str | None]
 ) -> pl.DataFrame:
-    """Months of values; trends by signal and day, on the empty platform, third values of theirs."""
-    told = [("p", signal, on, "", 3, trend) for (signal, on), trend in trends.items()]
-    return tissue_months(
+    """Values by tissue; trends by signal and day, on the empty platform, third values of theirs."""
+    told = [("p", signal, on, "", 3, on, trend) for (signal, on), trend in trends.items()]
+    return tissue_values(
         pl.LazyFrame(values, schema=SERIES, orient="row"),
         pl.LazyFrame(told, schema=TREND, orient="row"),
     ).collect()
 
 
-def test_a_month_shows_its_newest_value_and_the_trend_as_it_stood() -> None:
+def test_a_value_stands_in_its_tissue_with_the_trend_as_it_stood() -> None:
+    found = values_of([a_value("alt", ON, 50.0)], {("alt", ON): "rising"})
+
+    assert found.rows() == [("p", "liver", "alt", ON, 50.0, "1", "", 3, "rising", "worsening")]
+
+
+def test_two_values_of_a_month_have_a_row_each_and_a_later_one_leaves_the_earlier() -> None:
     early, late = date(2026, 5, 2), date(2026, 5, 30)
-    found = months_of(
-        [a_value("alt", late, 50.0), a_value("alt", early, 40.0)],
-        {("alt", early): "falling", ("alt", late): "rising"},
-    )
+    trends = {("alt", early): "falling", ("alt", late): "rising"}
+    before = values_of([a_value("alt", early, 40.0)], trends)
+    after = values_of([a_value("alt", late, 50.0), a_value("alt", early, 40.0)], trends)
 
-    assert found.rows() == [
-        ("p", date(2026, 5, 1), "liver", "alt", late, 50.0, "1", "", 3, "rising", "worsening")
-    ]
+    assert after["course"].to_list() == ["improving", "worsening"]
+    assert after.head(1).equals(before)
 
 
-def test_two_months_have_a_row_each_and_a_month_without_a_value_has_none() -> None:
-    found = months_of([a_value("alt", date(2026, 3, 2)), a_value("alt", ON)], {})
+@pytest.mark.parametrize(("a_since", "b_since", "newest"), [(2024, 2020, "a"), (2020, 2024, "b")])
+def test_of_several_platforms_of_a_day_the_newest_counts(
+    a_since: int, b_since: int, newest: str
+) -> None:
+    since = {"a": date(a_since, 1, 1), "b": date(b_since, 1, 1)}
+    told = [("p", "alt", ON, platform, 3, on, None) for platform, on in since.items()]
+    found = tissue_values(
+        pl.LazyFrame([a_value("alt", platform=p) for p in since], schema=SERIES, orient="row"),
+        pl.LazyFrame(told, schema=TREND, orient="row"),
+    ).collect()
 
-    assert found["month"].to_list() == [date(2026, 3, 1), date(2026, 5, 1)]
-    assert found["trend"].to_list() == [None, None]
+    assert found["platform"].to_list() == [newest]
 
 
 def test_a_signal_of_two_tissues_stands_in_both_and_one_of_none_in_none() -> None:
-    found = months_of([a_value("leptin"), a_value("quicki")], {})
+    found = values_of([a_value("leptin"), a_value("quicki")], {})
 
     assert found["tissue"].to_list() == ["adipose", "brain"]
 
@@ -230,7 +250,7 @@ def test_a_signal_of_two_tissues_stands_in_both_and_one_of_none_in_none() -> Non
 def test_a_trend_is_turned_by_the_direction_of_its_signal(
     signal: str, trend: str | None, course: str | None
 ) -> None:
-    found = months_of([a_value(signal)], {(signal, ON): trend})
+    found = values_of([a_value(signal)], {(signal, ON): trend})
 
     assert found.select("trend", "course").row(0) == (trend, course)
 
@@ -238,11 +258,11 @@ def test_a_trend_is_turned_by_the_direction_of_its_signal(
 def test_the_trend_of_another_platform_is_not_taken() -> None:
     trends = {("alt", ON): "rising"}
 
-    assert months_of([a_value("alt", platform="b")], trends)["trend"].to_list() == [None]
-    assert months_of([a_value("alt", platform="")], trends)["trend"].to_list() == ["rising"]
+    assert values_of([a_value("alt", platform="b")], trends)["trend"].to_list() == [None]
+    assert values_of([a_value("alt", platform="")], trends)["trend"].to_list() == ["rising"]
 
 
-def test_months_do_not_depend_on_the_order_of_rows_and_are_sorted() -> None:
+def test_values_do_not_depend_on_the_order_of_rows_and_are_sorted() -> None:
     rng = np.random.default_rng(7502)
     names = sorted({signal.name for signal in SIGNALS})
     values = pl.DataFrame(
@@ -254,16 +274,16 @@ def test_months_do_not_depend_on_the_order_of_rows_and_are_sorted() -> None:
         schema=SERIES,
         orient="row",
     ).unique(["patient_id", "signal", "observed_on"])
-    trends = values.with_columns(n=pl.lit(3), trend=pl.lit("rising"))
-    usual = tissue_months(values.lazy(), trends.lazy()).collect()
-    shuffled = tissue_months(
+    trends = values.with_columns(n=pl.lit(3), first_on="observed_on", trend=pl.lit("rising"))
+    usual = tissue_values(values.lazy(), trends.lazy()).collect()
+    shuffled = tissue_values(
         values.sample(fraction=1, shuffle=True, seed=1).lazy(),
         trends.sample(fraction=1, shuffle=True, seed=2).lazy(),
     ).collect()
 
     assert usual.equals(shuffled)
-    assert usual.equals(usual.sort(*MONTH))
-    assert usual.select(*MONTH).is_unique().all()
+    assert usual.equals(usual.sort(*DAY))
+    assert usual.select(*DAY).is_unique().all()
 
 
 def test_a_climbing_series_ends_up_worsening_and_across_a_change_of_assay_it_does_not() -> None:
@@ -275,7 +295,7 @@ def test_a_climbing_series_ends_up_worsening_and_across_a_change_of_assay_it_doe
     def last(values: list[tuple[Any, ...]]) -> str | None:
         series = pl.LazyFrame(values, schema=SERIES, orient="row")
         trends = series_trends(series, variation_frame().lazy())
-        found: str | None = tissue_months(series, trends).collect()["course"].to_list()[-1]
+        found: str | None = tissue_values(series, trends).collect()["course"].to_list()[-1]
         return found
 
     assert last(climbing) == "worsening"
@@ -294,19 +314,15 @@ def pattern(
 ) -> dict[str, Any]:
     """The pattern of one patient whose signals (tissue.signal) have these courses tonight;
     ``glucose``: P(fine) after yearly draws, the newest on ``drawn_on``."""
-    rows = [
-        ("p", on.replace(day=1), *name.split("."), on, 1.0, course)
-        for name, course in courses.items()
-    ]
+    rows = [("p", *name.split("."), on, 1.0, course) for name, course in courses.items()]
     fine = glucose or []
     draws = [("p", drawn_on - timedelta(365 * (len(fine) - 1 - i)), p) for i, p in enumerate(fine)]
     return found_of(rows, draws)[0]
 
 
 def found_of(rows: list[tuple[Any, ...]], draws: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    months = {
+    values = {
         "patient_id": pl.String,
-        "month": pl.Date,
         "tissue": pl.String,
         "signal": pl.String,
         "observed_on": pl.Date,
@@ -316,7 +332,7 @@ def found_of(rows: list[tuple[Any, ...]], draws: list[tuple[Any, ...]]) -> list[
     drawn = {"patient_id": pl.String, "drawn_on": pl.Date, "p_glucose_fine": pl.Float64}
     return (
         tissue_patterns(
-            pl.LazyFrame(rows, schema=months, orient="row"),
+            pl.LazyFrame(rows, schema=values, orient="row"),
             pl.LazyFrame(draws, schema=drawn, orient="row"),
             TONIGHT,
         )
@@ -391,6 +407,55 @@ def test_a_pattern_is_selective_where_one_tissue_worsens_and_another_does_not(
 
 
 @pytest.mark.parametrize(
+    ("courses", "is_selective"),
+    [
+        ({"liver.homa_ir": "worsening", "adipose.tg_hdl": "steady"}, None),
+        ({"liver.alt": "worsening", "adipose.tg_hdl": "steady"}, True),
+        (
+            {"liver.homa_ir": "worsening", "liver.alt": "worsening", "adipose.tg_hdl": "steady"},
+            True,
+        ),
+        ({"liver.homa_ir": "worsening", "liver.alt": "steady", "adipose.tg_hdl": "steady"}, None),
+        ({"adipose.adipo_ir": "worsening", "clearance.c_peptide_insulin": "steady"}, None),
+        ({"adipose.nefa": "worsening", "clearance.c_peptide_insulin": "steady"}, True),
+        (
+            {
+                "liver.homa_ir": "worsening",
+                "adipose.nefa": "worsening",
+                "muscle.matsuda": "steady",
+            },
+            True,
+        ),
+        ({"liver.homa_ir": "worsening", "adipose.nefa": "worsening"}, False),
+        ({"liver.homa_ir": "steady", "adipose.adipo_ir": "improving"}, False),
+        (
+            {
+                "liver.homa_ir": "worsening",
+                "adipose.vai": "worsening",
+                "adipose.tg_hdl": "improving",
+                "clearance.c_peptide_insulin": "steady",
+            },
+            None,
+        ),
+    ],
+    ids=str,
+)
+def test_tissues_that_worsen_by_insulin_alone_are_not_called_selective(
+    courses: dict[str, Course], is_selective: bool | None
+) -> None:
+    assert pattern(courses)["is_selective"] is is_selective
+
+
+def test_the_signals_on_insulin_are_those_with_insulin_in_their_formula() -> None:
+    inputs = {i.name: {item.analyte for item in i.inputs} for i in index_catalog.INDICES}
+    found = {s.name for s in SIGNALS if s.source == "index" and "insulin" in inputs[s.of]}
+
+    assert found == ON_INSULIN
+    assert {"homa_ir", "c_peptide_insulin"} <= found
+    assert "tyg" not in found
+
+
+@pytest.mark.parametrize(
     ("glucose", "fine", "words"),
     [
         ([FINE, FINE], "throughout", "glucose fine throughout (2 draws since 2025-05-20)"),
@@ -439,8 +504,8 @@ def test_context_is_counted_nowhere() -> None:
 def test_only_the_newest_row_of_a_signal_counts() -> None:
     earlier = ON - timedelta(90)
     rows = [
-        ("p", earlier.replace(day=1), "liver", "alt", earlier, 1.0, "worsening"),
-        ("p", ON.replace(day=1), "liver", "alt", ON, 1.0, None),
+        ("p", "liver", "alt", earlier, 1.0, "worsening"),
+        ("p", "liver", "alt", ON, 1.0, None),
     ]
 
     assert found_of(rows, [])[0]["liver"] is None

@@ -301,7 +301,9 @@ FIELDS: dict[str, Field] = {
     "signals_measured": Field("BIGINT", "Signals with a value that is not too old."),
     "signals_with_course": Field("BIGINT", "Of them, those with a course (grade A to C)."),
     "is_selective": Field(
-        "BOOLEAN", "One tissue's signals worsen while another's are steady or improve."
+        "BOOLEAN",
+        "One tissue's signals worsen while another's hold; null: fewer than two courses, or what "
+        "worsens rests on insulin alone.",
     ),
     "glucose_fine": Field("VARCHAR", "throughout, now or no; null: not evaluated."),
     "liver": Field(

@@ -241,10 +241,10 @@ DERIVED: dict[str, Table] = {
             "tissue signal",
         ),
         _table(
-            "tissue_month",
-            "one row per patient, month, tissue and signal measured in that month",
-            "patient_id month tissue signal observed_on value unit platform n trend course",
-            "patient_id month tissue signal",
+            "tissue_value",
+            "one row per patient, tissue, signal and day on which it was measured",
+            "patient_id tissue signal observed_on value unit platform n trend course",
+            "patient_id tissue signal observed_on",
             "patient_id",
         ),
         _table(

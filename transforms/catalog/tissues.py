@@ -11,6 +11,7 @@ section 4 of the clinical reference. ``docs/tissues.md`` is :func:`page`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -681,6 +682,14 @@ CLEARANCE: tuple[Signal, ...] = (
 
 SIGNALS: tuple[Signal, ...] = (*LIVER, *MUSCLE, *ADIPOSE, *BRAIN, *BETA_CELL, *CLEARANCE)
 
+ON_INSULIN = frozenset(
+    {"homa_ir", "hiri", "matsuda", "misi", "stumvoll_isi", "adipo_ir", "revised_quicki"}
+    | {"homa_b", "igi", "disposition", "stumvoll_first", "stumvoll_second", "c_peptide_insulin"}
+)
+"""Signals with insulin in their formula. Those of a draw share one insulin and move together, those
+of a glucose drink share its insulins: tissues that worsen by these alone are one piece of evidence,
+not several."""
+
 JUDGED = ("A", "B", "C")
 """Grades whose course counts in a tissue's course; context does not."""
 
@@ -752,6 +761,13 @@ _INTRODUCTION = (
     "`tissue_pattern` is `worsening` where a signal of grade A to C worsens and none improves, "
     "`mixed` where some do each.",
     "",
+    "**One insulin.** HOMA-IR (liver), Adipo-IR and revised QUICKI (fat tissue) and C-peptide/insulin "
+    "(clearance) share the insulin of one draw and move together; so do the indices of a glucose drink, whose "
+    "insulins they share. Tissues that worsen by these alone are one piece of evidence, not several: a raised, "
+    "or a wrong, insulin worsens them all. `is_selective` in `tissue_pattern` is therefore null unless a tissue "
+    "that worsens has a worsening signal without insulin. All that muscle and clearance are judged by has "
+    "insulin in it, and so has what the beta cell is: these alone never make a pattern selective.",
+    "",
     "A **percentile** is the share of comparable people of this clinic who lie below, plus half of those "
     "who lie equal. Comparable: measured on the same platform within 400 days, not left out by the status "
     "rule, of the same sex and age (20 to 39, 40 to 59, 60 and over). Fewer than 40 such people: all adults "
@@ -791,3 +807,7 @@ def _line(signal: Signal) -> str:
         signal.citation,
     )
     return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
