@@ -140,7 +140,8 @@ def publish_(night: Night) -> Counts:
         night.build.unlink()
         return {"published": 0}
     _keep_night(night)
-    publish.create_views(night.db)
+    if night.counts["read"]["rebuilt"]:  # else the views are those of the file it goes on from
+        publish.create_views(night.db)
     night.db.execute("DETACH staging")
     night.db.execute("CHECKPOINT")
     night.close()

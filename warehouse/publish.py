@@ -49,28 +49,32 @@ def view_names() -> tuple[str, ...]:
     )
 
 
+_COLUMNS = (
+    "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'main' "
+    "AND NOT internal AND database_name = current_database() ORDER BY table_name, column_index"
+)
+
+
 def create_views(con: duckdb.DuckDBPyConnection) -> None:
     """Create every view, and comment every table and column from the catalog."""
     con.execute("BEGIN")
-    _create_views(con)
-    con.execute("COMMIT")
-
-
-def _create_views(con: duckdb.DuckDBPyConnection) -> None:
-    folder = resources.files("warehouse") / "views"
+    folder, comments = resources.files("warehouse") / "views", []
     for name in view_names():
         sql = (folder / f"{name}.sql").read_text(encoding="utf-8")
         con.execute(f'CREATE OR REPLACE VIEW main."{name}" AS\n{sql}')
         header = " ".join(line[2:].strip() for line in sql.splitlines() if line.startswith("--"))
-        con.execute(f'COMMENT ON VIEW main."{name}" IS {quoted(header)}')
-        for column in _columns(con, "main", name):
-            con.execute(f'COMMENT ON COLUMN main."{name}"."{column}" IS {quoted(describe(column))}')
+        comments.append(f'COMMENT ON VIEW main."{name}" IS {quoted(header)}')
+    comments += [
+        f'COMMENT ON COLUMN main."{view}"."{column}" IS {quoted(describe(column))}'
+        for view, column in con.execute(_COLUMNS).fetchall()
+    ]
     for table in TABLES.values():
-        con.execute(f"COMMENT ON TABLE store.{table.name} IS {quoted(table.grain)}")
-        for column in table.columns:
-            con.execute(
-                f'COMMENT ON COLUMN store.{table.name}."{column}" IS {quoted(describe(column))}'
-            )
+        comments.append(f"COMMENT ON TABLE store.{table.name} IS {quoted(table.grain)}")
+        comments += [
+            f'COMMENT ON COLUMN store.{table.name}."{column}" IS {quoted(describe(column))}'
+            for column in table.columns
+        ]
+    con.execute(";\n".join([*comments, "COMMIT"]))
 
 
 def describe(column: str) -> str:
@@ -129,12 +133,3 @@ def prune(folder: Path, keep: int) -> int:
 def _count(con: duckdb.DuckDBPyConnection, view: str) -> int:
     found = con.execute(f'SELECT count(*) FROM main."{view}"').fetchone()
     return int(found[0]) if found else 0
-
-
-def _columns(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> list[str]:
-    rows = con.execute(
-        "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? "
-        "AND database_name = current_database() ORDER BY column_index",
-        [schema, table],
-    ).fetchall()
-    return [str(row[0]) for row in rows]
