@@ -344,6 +344,18 @@ def model(home: str | None, as_json: bool) -> None:
     _tell(found, as_json, text)
 
 
+@cli.command("export")
+@click.argument("kind", type=click.Choice(["omop", "meds", "fhir", "parquet", "arrow"]))
+@click.option("--to", required=True, type=click.Path(file_okay=False, path_type=Path))
+@shared
+def export_(kind: str, to: Path, home: str | None, as_json: bool) -> None:
+    """Write the published warehouse in a shape of the field: it holds patients' data."""
+    from flows.export import as_text, export
+
+    done = export(_home(home), kind, to, _clock)
+    _tell(done, as_json, as_text(done))
+
+
 @cli.command()
 @click.argument("name", default="list")
 @click.option("--to", type=click.Path(file_okay=False, path_type=Path), help="A folder.")

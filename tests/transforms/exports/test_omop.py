@@ -1,0 +1,111 @@
+"""OMOP CDM 5.4."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.transforms.exports.observed import observed, people
+from transforms.exports import omop
+from transforms.exports.tables import MEASUREMENT, PERSON, departures, person_codes
+
+
+def measured(*rows: dict[str, Any]) -> list[dict[str, Any]]:
+    codes = person_codes(people("p1", "p2"))
+    return omop.measurements(observed(*rows), codes).collect().to_dicts()
+
+
+def test_a_measurement_holds_value_code_unit_and_wall_clock() -> None:
+    [row] = measured({})
+    assert row["measurement_concept_id"] == 3016244
+    assert (row["value_as_number"], row["unit_source_value"]) == (6.25, "u[IU]/mL")
+    assert row["measurement_datetime"] == datetime(2024, 3, 1, 8, 10)  # noqa: DTZ001
+    assert (row["measurement_source_value"], row["value_source_value"]) == ("20448-7", "6.25")
+
+
+def test_a_molar_result_is_not_said_under_the_molar_concept() -> None:
+    glucose = {"analyte": "glucose", "unit": "mg/dL", "value": 90.08, "source_value": "5.0"}
+    [row] = measured({**glucose, "source_code": "14771-0"})
+    assert row["measurement_concept_id"] == 3037110
+    assert row["measurement_source_concept_id"] == 3018251
+
+
+def test_what_was_not_verified_is_concept_0_with_its_source_kept() -> None:
+    [row] = measured({"source_code": "27873-9"})
+    assert row["measurement_concept_id"] == 0
+    assert row["measurement_source_value"] == "27873-9"
+
+
+def test_a_bound_is_no_number() -> None:
+    [row] = measured({"value": 2.0, "comparator": "<", "source_value": "<2"})
+    assert (row["value_as_number"], row["value_source_value"]) == (None, "<2")
+
+
+def test_a_day_has_no_time() -> None:
+    [row] = measured({"observed_precision": "day"})
+    assert row["measurement_datetime"] is None
+    assert row["measurement_date"] == date(2024, 3, 1)
+
+
+def test_numbers_go_on_after_the_last_batch() -> None:
+    codes = person_codes(people("p1"))
+    rows = omop.measurements(observed({}, {"line": 8}), codes, after=10).collect()
+    assert rows["measurement_id"].to_list() == [11, 12]
+
+
+def test_the_order_of_the_input_changes_nothing() -> None:
+    rows = [{"line": line, "patient_id": f"p{1 + line % 2}"} for line in range(1, 9)]
+    assert measured(*rows) == measured(*reversed(rows))
+
+
+def test_frames_keep_to_the_model() -> None:
+    codes = person_codes(people("p1"))
+    assert departures(omop.persons(people("p1"), codes).collect(), PERSON) == []
+    assert departures(omop.measurements(observed({}), codes).collect(), MEASUREMENT) == []
+
+
+@pytest.mark.parametrize(("birth", "n"), [(date(1970, 2, 3), 1), (None, 0)])
+def test_a_person_needs_a_year_of_birth(birth: date | None, n: int) -> None:
+    persons = people("p1", birth=birth)
+    assert omop.persons(persons, person_codes(persons)).collect().height == n
+
+
+def test_a_period_runs_from_the_first_measurement_of_any_batch_to_the_last() -> None:
+    days = [date(2020, 1, 1), date(2024, 1, 1), date(2022, 1, 1)]
+    codes = person_codes(people("p1"))
+    batches = [
+        omop.observation_periods(omop.measurements(observed({"observed_on": day}), codes))
+        for day in days
+    ]
+    [row] = omop.joined_periods(pl.concat(batches)).collect().to_dicts()
+    assert row["observation_period_start_date"] == days[0]
+    assert row["observation_period_end_date"] == days[1]
+
+
+def test_a_stay_that_lasts_ends_on_the_warehouse_day() -> None:
+    defined = pl.LazyFrame(
+        {
+            "cohort": ["high_stable"],
+            "definition_version": ["1"],
+            "sentence": ["High."],
+            "not_claimed": ["A diagnosis."],
+            "reviewed": [date(2026, 1, 1)],
+        }
+    )
+    stays = pl.LazyFrame(
+        {
+            "cohort": ["high_stable"] * 2,
+            "patient_id": ["p1", "p2"],
+            "entered_on": [date(2025, 1, 1)] * 2,
+            "left_on": [None, date(2025, 6, 1)],
+            "definition_version": ["1"] * 2,
+        }
+    )
+    definitions = omop.cohort_definitions(defined)
+    codes = person_codes(people("p1", "p2"))
+    rows = omop.cohorts(stays, definitions, codes, pl.lit(date(2026, 3, 1))).collect()
+    assert rows["cohort_end_date"].to_list() == [date(2026, 3, 1), date(2025, 6, 1)]
+    assert "Not claimed: A diagnosis." in definitions.collect()["cohort_definition_description"][0]
