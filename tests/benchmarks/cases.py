@@ -13,6 +13,8 @@ import duckdb
 import numpy as np
 import polars as pl
 
+from tests.benchmarks.cgm import CGM
+from tests.benchmarks.context import CONTEXT
 from tests.benchmarks.files import FILES, fhir_models
 
 
@@ -158,6 +160,8 @@ CASES: dict[str, Case] = {
         1_000_000, observations, fhir_read, duckdb_json, fhir_models
     ),
     "trends / one group-by": Case(1_000_000, pairs, trend, group_by),
+    **{f"cgm: {name}": Case(*parts) for name, parts in CGM.items()},
+    **{name: Case(*parts) for name, parts in CONTEXT.items()},
     **{name: Case(*parts) for name, parts in FILES.items()},
 }
 
