@@ -45,8 +45,13 @@ faults: .venv/.dev  ## kill the night at every step, twice (minutes)
 fuzz: .venv/.dev  ## hostile input for every reader, guided by coverage (a minute each)
 	@$(BIN)/python -m tests.fuzz --seconds 60
 
+pages: .venv/.dev  ## write the pages that come from the catalogs anew
+	@$(BIN)/python -m transforms.catalog.index_page > docs/indices.md
+	@$(BIN)/python -m transforms.catalog.tissues > docs/tissues.md
+	@$(BIN)/python -m warehouse.dictionary > docs/dictionary.md
+
 lock:  ## resolve the two lock files again (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11 pyproject.toml --group build -o requirements/runtime.txt
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11 pyproject.toml --group build --group dev -o requirements/dev.txt
 
-.PHONY: help setup demo test check format bench faults fuzz lock
+.PHONY: help setup demo test check format bench faults fuzz pages lock
