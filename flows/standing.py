@@ -137,4 +137,10 @@ def write(con: duckdb.DuckDBPyConnection, name: str, rows: pl.LazyFrame | pl.Dat
     """
     table = DERIVED[name]
     kept = rows.lazy().with_columns(selectors.float().round_sig_figs(DIGITS)).collect()
-    return replace_frame(con, table, AFFECTED if table.per else "true", kept)
+    where = AFFECTED if table.per else "true"
+    if (
+        kept.is_empty()
+        and not frame(con, f"SELECT 1 FROM store.{name} WHERE {where} LIMIT 1").height
+    ):
+        return 0
+    return replace_frame(con, table, where, kept)
