@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
-from importlib import import_module
+from importlib import import_module, resources
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -71,6 +71,19 @@ class SourceSettings(_Part):
         return _zone(value) if value else value
 
 
+class Route(_Part):
+    """Who gets what: addresses of one role, for some panels of patients or (empty) for all."""
+
+    to: tuple[str, ...]
+    role: str = "care_team"
+    panels: tuple[str, ...] = ()
+
+    @field_validator("to")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _addresses(value)
+
+
 class Mail(_Part):
     """Where mails go. Without a host they are written to ``mail/`` as .eml files."""
 
@@ -84,15 +97,57 @@ class Mail(_Part):
     sender: str = "undertow@localhost"
     care_team: tuple[str, ...] = ("care-team@localhost",)
     operators: tuple[str, ...] = ("operator@localhost",)
+    routes: tuple[Route, ...] = ()
     detail: Literal["none", "full"] = "none"
 
-    @field_validator("sender", "care_team", "operators")
+    @field_validator("sender")
     @classmethod
-    def _are_addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        for address in (value,) if isinstance(value, str) else value:
-            if "@" not in address or any(c.isspace() or c in ",;<>" for c in address):
-                raise ValueError("a plain address such as nurse@clinic.example")
-        return value
+    def _is_address(cls, value: str) -> str:
+        return _addresses((value,))[0]
+
+    @field_validator("care_team", "operators")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _addresses(value)
+
+
+class Alerts(_Part):
+    """How many alerts a recipient gets a week, when nobody answers, and when something waits too
+    long. ``panels_file`` is a CSV (``patient_id``, ``panel``) below the home."""
+
+    budget_per_week: int = Field(default=25, ge=1)
+    burst_factor: float = Field(default=5.0, gt=1)
+    burst_floor: int = Field(default=20, ge=1)
+    escalate_after_days: tuple[int, ...] = (7, 14)
+    escalate_to: tuple[str, ...] = ("lead", "director")
+    snooze_most_days: int = Field(default=90, ge=1)
+    quarantine_most_days: int = Field(default=14, ge=1)
+    held_most_days: int = Field(default=7, ge=1)
+    panels_file: Path | None = None
+
+
+class Worklist(_Part):
+    """The work-list page: where it listens, how mails link to it, how long links and sessions
+    last, and who may sign in (``users_file``, mode 600)."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8765, ge=0, le=65535)
+    url: str = ""
+    link_days: int = Field(default=14, ge=1)
+    session_hours: float = Field(default=8.0, gt=0)
+    users_file: Path | None = None
+
+
+class Watch(_Part):
+    """The dead man's switch: hours without a heartbeat before ``undertow watch`` mails."""
+
+    most_hours: float = Field(default=26.0, gt=0)
+
+
+class Privacy(_Part):
+    """A key outside the warehouse: where it is set, the analyst file knows people by HMAC only."""
+
+    pseudonym_key_file: Path | None = None
 
 
 class Schedule(_Part):
@@ -145,6 +200,10 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     model: Model = Model()
     publish: Publish = Publish()
+    alerts: Alerts = Alerts()
+    worklist: Worklist = Worklist()
+    watch: Watch = Watch()
+    privacy: Privacy = Privacy()
 
     @classmethod
     def settings_customise_sources(
@@ -222,6 +281,13 @@ def _check_tables(settings: Settings) -> None:
                 raise SettingsError(key + str(error).replace("\n", f"\n{key}")) from None
 
 
+def _addresses(value: tuple[str, ...]) -> tuple[str, ...]:
+    for address in value:
+        if "@" not in address or any(c.isspace() or c in ",;<>" for c in address):
+            raise ValueError("a plain address such as nurse@clinic.example")
+    return value
+
+
 def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -257,54 +323,7 @@ def _keys(place: tuple[int | str, ...]) -> list[str]:
     return list(model.model_fields)
 
 
-TEMPLATE = """\
-# Undertow's settings. Everything has a default; uncomment what you change.
-# Secrets never stand here: set UNDERTOW_MAIL__PASSWORD, or mail.password_file (mode 600).
-
-[site]
-# name = "Metabolic clinic"
-# time_zone = "Europe/Rome"        # the zone of the business date and of local times in files
-
-# A folder below inbox/ is a source. These names need no settings:
-#   {readers}
-# Any other name needs its reader:
-# [sources.city_lab]
-# reader = "clinic_csv"
-# time_zone = "Europe/Rome"
-# codes = {{ "INS-F" = "27873-9" }}  # the lab's own codes -> LOINC, or HOMA2-IR
-# [sources.my_export]
-# reader = "table"                 # any delimited or Excel file, see docs/table.md
-# [sources.my_export.table]
-# delimiter = ";"
-# shape = "long"
-
-[mail]
-# host = "smtp.clinic.example"     # without a host, mails are written to mail/ as .eml files
-# port = 587
-# security = "starttls"            # starttls, tls, or relay (a relay on this machine)
-# username = "undertow"
-# sender = "undertow@clinic.example"
-# care_team = ["nurse@clinic.example"]
-# operators = ["it@clinic.example"]
-# detail = "none"                  # "full" puts patient ids and numbers into mails: only with TLS
-
-[schedule]
-# cron = "0 5 * * *"
-# time_zone = "UTC"
-
-[limits]
-# unpacked_bytes = 20000000000
-# memory = "6GB"
-
-[model]
-# refit_days = 7                   # nights between refits to the clinic's own draws; 0: never
-# hold = true                      # hold back a list that does not agree with chance
-
-[publish]
-# keep = 14                        # published nights kept
-"""
-
-
 def template() -> str:
     """The commented settings file of a new home."""
-    return TEMPLATE.format(readers=" ".join(name for name in reader_names() if name != "table"))
+    text = (resources.files("flows") / "templates" / "undertow.toml").read_text(encoding="utf-8")
+    return text.format(readers=" ".join(name for name in reader_names() if name != "table"))
