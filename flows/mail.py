@@ -13,6 +13,8 @@ import jinja2
 SUBJECTS = {
     "digest": "Undertow: items ready for review",
     "heartbeat": "Undertow: the night ran",
+    "quiet": "Undertow: what was kept quiet",
+    "alarm": "Undertow: a technical alarm",
 }
 """Constant: a subject travels in clear and is shown on locked screens."""
 

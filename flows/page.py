@@ -6,7 +6,7 @@ import json
 
 import duckdb
 
-from flows.compose import account_of
+from flows.account import account_of
 from flows.mail import environment
 from flows.night import Night
 from transforms.catalog.rule import STATUSES
@@ -28,6 +28,7 @@ def write(night: Night) -> None:
 
 def _facts(night: Night, con: duckdb.DuckDBPyConnection) -> dict[str, object]:
     changed = night.counts["transform"]["patients changed"]
+    warnings = sum(1 for verdict in night.verdicts if not verdict[-1])
     attrition = "SELECT * FROM cohort_attrition WHERE cohort = 'climbing_unseen' ORDER BY step"
     reasons = (
         "SELECT source, split_part(reason, ':', 1) AS reason, count(*) AS n, "
@@ -45,7 +46,7 @@ def _facts(night: Night, con: duckdb.DuckDBPyConnection) -> dict[str, object]:
     )
     steps = night.ledger.rows("SELECT * FROM step WHERE run_id = ? ORDER BY rowid", [night.run_id])
     return {
-        "account": account_of(con, night.as_of, night.verdicts, changed),
+        "account": account_of(con, night.as_of, warnings, changed),
         "site": night.settings.site.name,
         "run_id": night.run_id,
         "code_version": night.code_version,

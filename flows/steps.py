@@ -17,7 +17,7 @@ from flows.outbox import deliver
 from flows.refit import models
 from transforms.catalog.reasons import REASONS
 from transforms.catalog.tables import HISTORY
-from warehouse import account, deletions, feeds, publish, store
+from warehouse import account, alert_record, deletions, feeds, publish, store
 from warehouse.landed import sha256
 from warehouse.merge import merge as merge_staged
 
@@ -128,6 +128,8 @@ def check(night: Night) -> Counts:
 def alert(night: Night) -> Counts:
     """Open alerts and put the night's mails into the outbox, before anything is published."""
     night.digest = store.digest(night.db)
+    if night.counts["read"]["rebuilt"]:  # else the views are those of the file it goes on from
+        publish.create_views(night.db)
     return compose.compose(night)
 
 
@@ -140,8 +142,6 @@ def publish_(night: Night) -> Counts:
         night.build.unlink()
         return {"published": 0}
     _keep_night(night)
-    if night.counts["read"]["rebuilt"]:  # else the views are those of the file it goes on from
-        publish.create_views(night.db)
     night.db.execute("DETACH staging")
     night.db.execute("CHECKPOINT")
     night.close()
@@ -221,15 +221,7 @@ def _keep_night(night: Night) -> None:
             + [_naive(night.clock().isoformat() if is_this else run["finished_at"])]
             + ["done" if is_this else run["state"], run["code_version"]],
         )
-    con.execute("DELETE FROM store.alert")
-    for item in night.ledger.rows("SELECT * FROM alert ORDER BY alert_id"):
-        con.execute(
-            "INSERT INTO store.alert (alert_id, patient_id, rule, tier, episode, opened_on, state) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [item["alert_id"], item["patient_id"], item["rule"], item["tier"]]
-            + [date.fromisoformat(item["episode"]), date.fromisoformat(item["opened_on"])]
-            + [item["state"]],
-        )
+    alert_record.keep(con, night.ledger)
 
 
 def _keep_old_verdicts(night: Night) -> None:

@@ -23,6 +23,7 @@ from transforms.checks import list_check, prediction_checks
 from transforms.cohorts import attrition, cohorts
 from transforms.comparable import reference
 from transforms.corroboration import contradiction_attrition, contradictions
+from transforms.episodes import episodes
 from transforms.exclusions import excluded_spans
 from transforms.frozen import FrozenModel
 from transforms.patterns import pattern_attrition, patterns
@@ -84,6 +85,7 @@ def tonight(con: duckdb.DuckDBPyConnection, as_of: date, models: Models) -> Coun
     return {
         "patient_status": write(con, "patient_status", status),
         "cohort": write(con, "cohort", pl.concat(stays for stays, _ in rows)),
+        "episode": write(con, "episode", episodes(found, barred, as_of)),
         "cohort_attrition": write(con, "cohort_attrition", pl.concat(steps for _, steps in rows)),
         "tissue_pattern": write(con, "tissue_pattern", tissue_patterns(signs[1], fine, as_of)),
         "signal_reference": write(con, "signal_reference", _reference(con, signs[1], as_of)),

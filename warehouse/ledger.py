@@ -33,12 +33,21 @@ CREATE TABLE IF NOT EXISTS step (
     run_id TEXT NOT NULL, name TEXT NOT NULL, seconds REAL NOT NULL, counts TEXT NOT NULL,
     PRIMARY KEY (run_id, name)) STRICT;
 CREATE TABLE IF NOT EXISTS alert (
-    alert_id TEXT PRIMARY KEY, patient_id TEXT NOT NULL, rule TEXT NOT NULL, tier TEXT,
-    episode TEXT NOT NULL, opened_on TEXT NOT NULL, state TEXT NOT NULL,
-    UNIQUE (patient_id, rule, episode)) STRICT;
-CREATE TABLE IF NOT EXISTS notice (
-    alert_id TEXT NOT NULL, recipient TEXT NOT NULL, message_id TEXT NOT NULL,
-    PRIMARY KEY (alert_id, recipient)) STRICT;
+    alert_id TEXT PRIMARY KEY, patient_id TEXT NOT NULL, rule TEXT NOT NULL,
+    episode TEXT NOT NULL, tier TEXT, opened_on TEXT NOT NULL, state TEXT NOT NULL,
+    code_version TEXT NOT NULL, told_on TEXT, was_told INTEGER NOT NULL, quiet_because TEXT,
+    level INTEGER NOT NULL, snoozed_until TEXT, ended_on TEXT, ended_because TEXT,
+    is_useful INTEGER) STRICT;
+CREATE TABLE IF NOT EXISTS alert_event (
+    event_id INTEGER PRIMARY KEY, alert_id TEXT NOT NULL, kind TEXT NOT NULL, night TEXT NOT NULL,
+    at TEXT NOT NULL, actor TEXT NOT NULL, facts TEXT NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS alert_event_of ON alert_event (alert_id);
+CREATE VIEW IF NOT EXISTS notice AS
+    SELECT alert_id, kind, night, at, facts ->> 'recipient' AS recipient,
+        facts ->> 'message_id' AS message_id, facts ->> 'tier' AS tier
+    FROM alert_event WHERE kind IN ('told', 'taken_back');
+CREATE TABLE IF NOT EXISTS composed (
+    run_id TEXT PRIMARY KEY, at TEXT NOT NULL, given TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS outbox (
     message_id TEXT PRIMARY KEY, recipient TEXT NOT NULL, kind TEXT NOT NULL, night TEXT NOT NULL,
     message BLOB NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
@@ -52,13 +61,18 @@ CREATE TABLE IF NOT EXISTS approval (
 CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 """
 
+BUSY_SECONDS = 30
+"""How long a writer waits for another: the night, the work-list and the command line share it."""
+
 
 class Ledger:
     """The ledger of one home. Every method is one transaction."""
 
     def __init__(self, path: Path) -> None:
         """Open, or make, the ledger at ``path``."""
-        self._con = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._con = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
+        )
         self._con.row_factory = sqlite3.Row
         self._con.execute("PRAGMA journal_mode = WAL")
         self._con.execute("PRAGMA synchronous = FULL")
@@ -156,22 +170,22 @@ class Ledger:
         self.write("INSERT OR IGNORE INTO secret VALUES ('worklist', randomblob(32))")
         return bytes(self.rows("SELECT value FROM secret WHERE name = 'worklist'")[0]["value"])
 
-    def owe(self, message: Mapping[str, object], alert_ids: Iterable[str] = ()) -> bool:
-        """Put a message into the outbox with the alerts it tells of; False if it is there.
+    def owe(self, message: Mapping[str, object]) -> bool:
+        """Put a message into the outbox; False if it is there.
 
-        Call it inside :meth:`transaction`, so that an alert is never noted without its mail.
+        Call it inside :meth:`transaction`, so that nothing is noted as told without its mail.
         """
         statement = (
             "INSERT OR IGNORE INTO outbox (message_id, recipient, kind, night, message, state) "
             "VALUES (:message_id, :recipient, :kind, :night, :message, 'pending')"
         )
-        is_new = bool(self._con.execute(statement, dict(message)).rowcount)
-        for alert_id in alert_ids:
-            self.write(
-                "INSERT OR IGNORE INTO notice VALUES (?, ?, ?)",
-                [alert_id, message["recipient"], message["message_id"]],
-            )
-        return is_new
+        return bool(self._con.execute(statement, dict(message)).rowcount)
+
+    def keep_composed(self, run_id: str, at: datetime, given: str) -> None:
+        """Keep what a run's mails rested on."""
+        self.write(
+            "INSERT OR REPLACE INTO composed VALUES (?, ?, ?)", [run_id, at.isoformat(), given]
+        )
 
     def owed(self) -> list[sqlite3.Row]:
         """Messages that have not surely arrived."""

@@ -18,7 +18,7 @@ from transforms.catalog.fields import FIELDS
 from transforms.catalog.tables import HISTORY, INCOMING, TABLES, Table
 from transforms.landing import REJECTS
 
-UNDIGESTED = frozenset({"run", "validation_result", "alert"})
+UNDIGESTED = frozenset({"run", "validation_result", "alert", "alert_event"})
 """Tables that name runs and clock times; a replayed night has others."""
 
 

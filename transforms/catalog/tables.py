@@ -206,6 +206,12 @@ DERIVED: dict[str, Table] = {
             "cohort patient_id entered_on",
         ),
         _table(
+            "episode",
+            "one row per patient, alert rule and draw from which there was ground for an alert",
+            "patient_id rule began_on ended_on tier tier_on p is_excluded",
+            "patient_id rule began_on",
+        ),
+        _table(
             "cohort_attrition",
             "one row per cohort and step of exclusion",
             "cohort step reason n_before n_excluded n_after",
@@ -388,9 +394,16 @@ NIGHT: dict[str, Table] = {
         ),
         _table(
             "alert",
-            "one row per alert episode",
-            "alert_id patient_id rule tier episode opened_on state",
+            "one row per alert, the mark of one episode",
+            "alert_id patient_id rule tier episode opened_on state told_on quiet_because level "
+            "snoozed_until ended_on ended_because is_useful",
             "alert_id",
+        ),
+        _table(
+            "alert_event",
+            "one row per event of an alert's life",
+            "event_id alert_id event night happened_at by_hand tier level because",
+            "event_id",
         ),
         _table(
             "run",
