@@ -61,6 +61,32 @@ CREATE TABLE IF NOT EXISTS approval (
 CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 """
 
+OLD_ALERTS = """
+ALTER TABLE alert RENAME TO alert_1;
+ALTER TABLE notice RENAME TO notice_1;
+"""
+KEPT_ALERTS = """
+INSERT INTO alert SELECT alert_id, patient_id, replace(rule, 'climbing_repeat', 'climbing_unseen'),
+    episode, tier, opened_on, CASE state WHEN 'new' THEN 'new' ELSE 'resolved' END, '',
+    CASE WHEN alert_id IN (SELECT alert_id FROM notice_1) THEN opened_on END,
+    alert_id IN (SELECT alert_id FROM notice_1), NULL, 0, NULL,
+    CASE state WHEN 'new' THEN NULL ELSE opened_on END,
+    CASE state WHEN 'new' THEN NULL ELSE 'it had ended' END, NULL FROM alert_1;
+INSERT INTO alert_event (alert_id, kind, night, at, actor, facts)
+    SELECT alert_id, 'opened', opened_on, opened_on || 'T00:00:00+00:00', 'undertow', json_object(
+        'patient_id', patient_id, 'rule', rule, 'episode', episode, 'tier', tier) FROM alert;
+INSERT INTO alert_event (alert_id, kind, night, at, actor, facts)
+    SELECT alert_id, 'told', opened_on, opened_on || 'T00:00:00+00:00', 'undertow', json_object(
+        'recipient', recipient, 'message_id', message_id, 'section', 'new', 'level', 0)
+    FROM notice_1 JOIN alert USING (alert_id);
+INSERT INTO alert_event (alert_id, kind, night, at, actor, facts)
+    SELECT alert_id, 'resolved', opened_on, opened_on || 'T00:00:00+00:00', 'undertow',
+        json_object('because', ended_because) FROM alert WHERE state = 'resolved';
+DROP TABLE alert_1;
+DROP TABLE notice_1;
+"""
+"""Alerts of a ledger made before they had events: brought over when one is opened."""
+
 BUSY_SECONDS = 30
 """How long a writer waits for another: the night, the work-list and the command line share it."""
 
@@ -76,7 +102,13 @@ class Ledger:
         self._con.row_factory = sqlite3.Row
         self._con.execute("PRAGMA journal_mode = WAL")
         self._con.execute("PRAGMA synchronous = FULL")
-        self._con.executescript(SCHEMA)
+        is_old = self._has("alert") and not self._has("alert_event")
+        self._con.executescript(f"{OLD_ALERTS if is_old else ''}{SCHEMA}")
+        if is_old:
+            self._con.executescript(f"BEGIN; {KEPT_ALERTS} COMMIT;")
+
+    def _has(self, table: str) -> bool:
+        return bool(self.rows("SELECT 1 FROM sqlite_master WHERE name = ?", [table]))
 
     def close(self) -> None:
         """Close the ledger."""

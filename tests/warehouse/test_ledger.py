@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
+from transforms.telling import book
+from warehouse.alerts import events, standing
 from warehouse.ledger import Ledger
 
 NOW = datetime(2026, 3, 1, 2, tzinfo=UTC)
@@ -176,3 +179,33 @@ def test_a_model_that_was_kept_is_there_after_the_ledger_was_closed(
 
     assert again.models(date(2026, 3, 1)) == ["content with ' and \n and \u00fc"]
     again.close()
+
+
+def test_alerts_of_a_ledger_made_before_are_brought_over_with_who_was_told(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with sqlite3.connect(path) as con:
+        con.executescript(BEFORE)
+    opened = Ledger(path)
+    again = Ledger(path)
+    found = {alert.alert_id: alert for alert in standing(again)}
+    assert {n: (a.rule, a.state, a.was_told) for n, a in found.items()} == {
+        "A1": ("climbing_unseen", "new", True),
+        "A2": ("climbing_unseen", "resolved", False),
+    }
+    assert book(events(again)).alerts == found
+    opened.close()
+    again.close()
+
+
+BEFORE = """
+CREATE TABLE alert (
+    alert_id TEXT PRIMARY KEY, patient_id TEXT NOT NULL, rule TEXT NOT NULL, tier TEXT,
+    episode TEXT NOT NULL, opened_on TEXT NOT NULL, state TEXT NOT NULL,
+    UNIQUE (patient_id, rule, episode)) STRICT;
+CREATE TABLE notice (
+    alert_id TEXT NOT NULL, recipient TEXT NOT NULL, message_id TEXT NOT NULL,
+    PRIMARY KEY (alert_id, recipient)) STRICT;
+INSERT INTO alert VALUES ('A1', 'p', 'climbing_unseen', 'B', '2026-01-01', '2026-03-01', 'new'),
+    ('A2', 'q', 'climbing_repeat', 'C', '2026-01-01', '2026-03-01', 'ended');
+INSERT INTO notice VALUES ('A1', 'nurse@x', '<1@x>');
+"""
