@@ -64,7 +64,7 @@ def plan(
         raise UnknownThresholdError(
             f"{', '.join(wrong)}: no such threshold; budget_per_week or {', '.join(MAY_CHANGE)}"
         )
-    thresholds = {name: value for name, value in changed.items() if name in MAY_CHANGE}
+    thresholds: dict[str, Any] = {n: v for n, v in changed.items() if n in MAY_CHANGE}
     budget = int(changed.get("budget_per_week", settings.alerts.budget_per_week))
     days = [
         day

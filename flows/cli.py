@@ -10,7 +10,14 @@ import click
 from flows.commands import analysis, nights, notices, waiting
 
 LOCKED = 75
-USAGE = {"SettingsError", "NoHomeError", "PastNightError", "UnknownTableError"}
+USAGE = {
+    "AnswerError",
+    "NoHomeError",
+    "PastNightError",
+    "SettingsError",
+    "UnknownTableError",
+    "UnknownThresholdError",
+}
 """Errors of settings or arguments: exit code 2."""
 
 

@@ -85,29 +85,3 @@ def _proposal(row: Mapping[str, Any]) -> str:
         f"\n  Likely {row['proposed_unit']}, odds {odds} ({row['odds_basis']}). To read it so: "
         f"undertow quarantine approve {row['quarantine_id']}"
     )
-
-
-def alert_rows(con: duckdb.DuckDBPyConnection) -> tuple[Rows, str]:
-    """Alerts without patients: number, rule, tier, opened, state."""
-    rows = frame(
-        con, "SELECT alert_id, rule, tier, opened_on, state FROM alert ORDER BY opened_on, alert_id"
-    ).to_dicts()
-    lines = [
-        f"{row['alert_id']}  {row['rule'].replace('_', ' '):<18} "
-        f"{'tier ' + row['tier'] if row['tier'] else '':<7} since {row['opened_on']}  "
-        f"{row['state']}"
-        for row in rows
-    ]
-    return rows, "\n".join(lines) or "No alert is open."
-
-
-def patient_of(con: duckdb.DuckDBPyConnection, number: str) -> str:
-    """The patient of an alert.
-
-    Raises:
-        UnknownAlertError: no such number.
-    """
-    found = con.execute("SELECT patient_id FROM alert WHERE alert_id = ?", [number]).fetchone()
-    if found is None:
-        raise UnknownAlertError("no alert has that number")
-    return str(found[0])

@@ -105,9 +105,8 @@ def _enter(known: Book, rows: pl.DataFrame, night: date) -> int:
         number = f"{row['patient_id']}|{row['rule']}|{row['began_on']}"
         facts: dict[str, Fact] = {name: row[name] for name in ("patient_id", "rule", "tier")}
         opened += row["kind"] == "opened"
-        known.enter(
-            Happening(number, row["kind"], {**facts, "episode": row["began_on"].isoformat()}), night
-        )
+        facts["episode"] = row["began_on"].isoformat()
+        known.enter(Happening(number, row["kind"], facts), night)
     return opened
 
 
@@ -123,7 +122,11 @@ def _tell(
     for whom, mine in mails.items():
         for section, number in _each(mine):
             # what was told before the trial began costs nothing of a budget
-            facts = {"recipient": whom, "section": section if first is not None else "", "level": 0}
+            facts: dict[str, Fact] = {
+                "recipient": whom,
+                "section": section if first is not None else "",
+                "level": 0,
+            }
             known.enter(Happening(number, "told", facts), night)
             news |= {number} if section in SPENDS else set()
             if first is not None:
