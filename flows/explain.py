@@ -21,6 +21,7 @@ from flows.beside_text import (
     profile_lines,
     weight_said,
 )
+from flows.pictures.rows import DOUBTFUL, platform_name
 from transforms.catalog.next_tests import next_tests
 from transforms.catalog.rule import RULE, STATUSES
 from transforms.frozen import FrozenModel, decoded, levelled
@@ -29,8 +30,6 @@ from warehouse.store import frame
 
 NEXT_DRAW_DAYS = 180
 SOON = timedelta(days=28)
-DOUBTFUL = 0.2
-"""P(bad) from which a used draw is said to be doubtful."""
 BARS = "▁▂▃▄▅▆▇█"
 GLUCOSE_SPAN = (70.0, 126.0)
 """mg/dL: the scale of glucose's bars, up to the threshold of diabetes."""
@@ -131,17 +130,13 @@ def _platform_changes(used: list[dict[str, Any]]) -> list[str]:
     """Where the series passes from one laboratory or assay to another, and what was done."""
     changes = []
     for before, after in pairwise(used):
-        here, there = _platform(before), _platform(after)
+        here, there = platform_name(before), platform_name(after)
         step = after["platform_effect"] - before["platform_effect"]
         if here != there or step:
             known = f"reads {np.expm1(step):+.0%} for insulin, which is taken off"
             done = known if step else "no difference is taken off"
             changes.append(f"{after['drawn_on']}: from {here} to {there}; {done}")
     return changes
-
-
-def _platform(draw: dict[str, Any]) -> str:
-    return ", ".join(filter(None, (draw["lab"], draw["assay"]))) or "assay not stated"
 
 
 def _model(con: duckdb.DuckDBPyConnection, version: str) -> FrozenModel:
@@ -306,7 +301,7 @@ def _draw_line(draw: dict[str, Any]) -> str:
     insulin = "     -" if draw["insulin_uiu_ml"] is None else f"{value:>6}"
     glucose = "   -" if draw["glucose_mg_dl"] is None else f"{draw['glucose_mg_dl']:4.0f}"
     use = _use(draw)
-    platform = _platform(draw)
+    platform = platform_name(draw)
     return (
         f"    {draw['drawn_on']}  insulin {insulin}  glucose {glucose}  {use:<30} "
         f"{platform}; {draw['lines'] or ''}"
