@@ -18,6 +18,8 @@ from flows.account import Account, account_of
 from flows.explain import explanation
 from flows.links import Claim, token
 from flows.mail import letter
+from flows.pictures.reading import series_of
+from flows.pictures.series import series_picture
 from flows.settings import Settings
 from transforms import telling
 from transforms.alerting import Alert, Episode, by_urgency
@@ -191,8 +193,7 @@ class Post:
             "draws": found.draws,
             "missing": found.missing,
             "next_tests": found.next_tests,
-            "platform_changes": found.platform_changes,
-            "has_trend": found.trend is not None,
+            "picture": series_picture(series_of(self.con, found.patient_id)),
             **said,
         }
 

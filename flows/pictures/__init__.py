@@ -1,1 +1,2 @@
-"""Pictures: one SVG for pages and, turned into PNG, for mails. Pure: rows in, text out."""
+"""Pictures: one SVG for pages and, turned into PNG, for mails. Rows in, text out; only
+``reading`` asks the warehouse."""

@@ -9,10 +9,6 @@ from itertools import pairwise
 from math import exp
 from typing import Any
 
-import duckdb
-
-from warehouse.store import frame
-
 Row = dict[str, Any]
 DOUBTFUL = 0.2
 """P(bad) from which a used draw is doubtful, and drawn hollow."""
@@ -25,19 +21,6 @@ class Series:
     draws: Sequence[Row]
     at_draws: Sequence[Row]
     trend: Row | None
-
-
-def series_of(con: duckdb.DuckDBPyConnection, patient_id: str) -> Series:
-    """What is known of one person, from a build or a published warehouse."""
-    draws, at_draws, trends = (
-        frame(con, f"FROM store.{name} WHERE patient_id = ? ORDER BY {order}", [patient_id])
-        for name, order in _TABLES
-    )
-    trend = next(trends.iter_rows(named=True), None)
-    return Series(draws.to_dicts(), at_draws.to_dicts(), trend)
-
-
-_TABLES = (("fasting_pair", "drawn_on"), ("trend_at_draw", "drawn_on"), ("trend", "patient_id"))
 
 
 def platform_changes(draws: Iterable[Row]) -> list[tuple[date, str]]:
@@ -59,6 +42,15 @@ def platform_name(draw: Row) -> str:
 def is_discounted(draw: Row) -> bool:
     """Whether a draw counts for less: likely not what it says, or drawn in illness."""
     return bool(draw["is_ill"]) or (draw["p_bad"] or 0.0) >= DOUBTFUL
+
+
+def use_said(draw: Row) -> str:
+    """Whether a draw is used, and what is doubtful about it."""
+    if not draw["used"]:
+        return f"no: {draw['reason']}"
+    p_bad = draw.get("p_bad") or 0.0
+    doubt = f", but {p_bad:.0%} likely {draw['likely']}" if p_bad >= DOUBTFUL else ""
+    return f"yes{doubt}{', counts for less: ill' if draw.get('is_ill') else ''}"
 
 
 def alt_text(series: Series) -> str:

@@ -187,8 +187,8 @@ def as_mail(raw: bytes) -> EmailMessage:
 
 
 def decoded(mail: EmailMessage) -> str:
-    """Everything a reader or a relay can see of a message: headers and decoded parts."""
-    parts = [part.get_content() for part in mail.walk() if not part.is_multipart()]
+    """Everything that is written in a message: headers and decoded parts."""
+    parts = [part.get_content() for part in mail.walk() if part.get_content_maintype() == "text"]
     return "\n".join([*(f"{name}: {value}" for name, value in mail.items()), *parts])
 
 

@@ -14,7 +14,8 @@ import pytest
 from flows.pictures.drawing import Picture, inert
 from flows.pictures.palette import DARK, LIGHT, fixed
 from flows.pictures.raster import SCALE, png
-from flows.pictures.rows import Series, platform_changes, series_of
+from flows.pictures.reading import series_of
+from flows.pictures.rows import Series, platform_changes
 from flows.pictures.series import series_picture
 from tests.flows.people import EVIL, FIRST, PEOPLE, climbing, draw, moved, short, trend
 
