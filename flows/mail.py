@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import textwrap
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import datetime
 from email.message import EmailMessage
@@ -62,6 +63,7 @@ def environment() -> jinja2.Environment:
         "wrapped": _wrapped,
         "words": lambda name: str(name).replace("_", " "),
         "use": use_said,
+        "sha256": lambda text: b64encode(hashlib.sha256(str(text).encode()).digest()).decode(),
     }
     made.globals |= {
         "light": LIGHT,

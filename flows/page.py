@@ -1,60 +1,110 @@
-"""The night's page: one static, escaped page of counts, in place of Data Docs."""
+"""The night's pages: static, escaped, sufficient to themselves, in place of Data Docs.
+
+``report/<night>.html`` has counts and nobody; ``report/care/<night>.html`` is the same with who is
+new, for the care team; ``report/index.html`` lists the nights.
+"""
 
 from __future__ import annotations
 
-import json
+import re
+from pathlib import Path
+from typing import Any
 
 import duckdb
 
+from flows import page_facts, page_people
 from flows.account import account_of
 from flows.mail import environment
 from flows.night import Night
-from transforms.catalog.rule import STATUSES
-from warehouse.store import frame
+
+Facts = dict[str, Any]
+NEXT = re.compile(r'<span class="next">.*?</span>', re.DOTALL)
+"""Where a page links to the night after it, which is not known when it is written."""
+_RUNS = (
+    "SELECT night, state, started_at, run_id, problem FROM (SELECT *, row_number() OVER "
+    "(PARTITION BY night ORDER BY state = 'done' DESC, started_at DESC) AS place FROM run) "
+    "WHERE place = 1 ORDER BY night DESC"
+)
 
 
-def write(night: Night) -> None:
-    """Write ``report/<night>.html``, readable by the owner only; it replaces itself."""
+def write(night: Night) -> int:
+    """Write the night's pages, readable by the owner only; each replaces itself. How many."""
     if night.published is None:
-        return
+        return 0
     with duckdb.connect(str(night.published), read_only=True) as con:
-        text = environment().get_template("page.html.j2").render(_facts(night, con))
-    target = night.home.report / f"{night.as_of.isoformat()}.html"
+        facts = _facts(night, con)
+        people = page_people.happened(con, night.as_of)
+    report = night.home.report
+    care = report / "care"
+    care.mkdir(exist_ok=True, mode=0o700)
+    _put(report, night, {**facts, "people": None})
+    _put(care, night, {**facts, "people": people})
+    _keep(report / "index.html", _index(night))
+    return 3
+
+
+def _put(folder: Path, night: Night, facts: Facts) -> None:
+    """One page, linked with the one before it in its folder."""
+    this = night.as_of.isoformat()
+    before = _before(folder, this)
+    more = {"before": before, "index": "index.html" if facts["people"] is None else "../index.html"}
+    _keep(folder / f"{this}.html", _rendered("page.html.j2", {**facts, **more}))
+    if before:
+        page = folder / f"{before}.html"
+        link = f'<span class="next"><a href="{this}.html" rel="next">{this}</a></span>'
+        _keep(page, NEXT.sub(lambda _: link, page.read_text(encoding="utf-8"), count=1))
+
+
+def _before(folder: Path, this: str) -> str | None:
+    pages = sorted(page.stem for page in folder.glob("????-??-??.html"))
+    return max((name for name in pages if name < this), default=None)
+
+
+def _keep(target: Path, text: str) -> None:
     partial = target.with_suffix(".part")
     partial.write_text(text, encoding="utf-8")
     partial.chmod(0o600)
     partial.rename(target)
 
 
-def _facts(night: Night, con: duckdb.DuckDBPyConnection) -> dict[str, object]:
+def _rendered(template: str, facts: Facts) -> str:
+    return environment().get_template(template).render(facts)
+
+
+def _facts(night: Night, con: duckdb.DuckDBPyConnection) -> Facts:
     changed = night.counts["transform"]["patients changed"]
     warnings = sum(1 for verdict in night.verdicts if not verdict[-1])
-    attrition = "SELECT * FROM cohort_attrition WHERE cohort = 'climbing_unseen' ORDER BY step"
-    reasons = (
-        "SELECT source, split_part(reason, ':', 1) AS reason, count(*) AS n, "
-        "any_value(what_to_do) AS sentence FROM (SELECT source, unnest(reasons) AS reason, "
-        "what_to_do FROM quarantine WHERE state = 'waiting') GROUP BY ALL ORDER BY n DESC, 1, 2"
-    )
-    forecasts = (
-        "SELECT * FROM prediction_check WHERE grouped_by <> 'lab' OR n >= 20 "
-        "ORDER BY analyte DESC, grouped_by, CASE grouped_by WHEN 'draws' THEN level END, n DESC"
-    )
-    cohorts = (
-        "SELECT d.cohort, d.sentence, count(c.patient_id) FILTER (c.left_on IS NULL) AS n, "
-        "count(c.patient_id) FILTER (c.left_on IS NOT NULL) AS n_left FROM cohort_definition d "
-        "LEFT JOIN cohort c USING (cohort) GROUP BY ALL ORDER BY d.cohort"
-    )
-    steps = night.ledger.rows("SELECT * FROM step WHERE run_id = ? ORDER BY rowid", [night.run_id])
+    account = account_of(con, night.as_of, warnings, changed)
+    nights = page_facts.nights(con, night.ledger, night.run_id, night.as_of)
     return {
-        "account": account_of(con, night.as_of, warnings, changed),
+        "account": account,
         "site": night.settings.site.name,
         "run_id": night.run_id,
         "code_version": night.code_version,
-        "statuses": STATUSES,
-        "cohorts": frame(con, cohorts).to_dicts(),
-        "attrition": frame(con, attrition).to_dicts(),
-        "quarantine": frame(con, reasons).to_dicts(),
-        "forecasts": frame(con, forecasts).to_dicts(),
-        "verdicts": night.verdicts,
-        "steps": [{**dict(row), "counts": json.loads(row["counts"])} for row in steps],
+        "sources": page_facts.sources(account.files),
+        "by_status": page_facts.statuses(account.statuses),
+        "verdicts": sorted(night.verdicts, key=lambda verdict: -int(str(verdict[5]))),
+        "steps": page_facts.steps(night.ledger, night.run_id),
+        "nights": nights,
+        "courses": page_facts.courses(nights),
+        "measures": page_facts.MEASURES,
+        "opened": night.counts["alert"].get("opened", 0),
+        **page_facts.warehouse_facts(con),
     }
+
+
+def _index(night: Night) -> str:
+    """Every night of the ledger, newest first; tonight's is called done, since it is shown."""
+    report = night.home.report
+    rows = [
+        {
+            **dict(run),
+            "state": "done" if run["run_id"] == night.run_id else run["state"],
+            "has_page": (report / f"{run['night']}.html").exists(),
+            "has_care": (report / "care" / f"{run['night']}.html").exists(),
+            **page_facts.of_steps(night.ledger, run["run_id"]),
+        }
+        for run in night.ledger.rows(_RUNS)
+    ]
+    facts = {"site": night.settings.site.name, "code_version": night.code_version, "runs": rows}
+    return _rendered("index.html.j2", facts)

@@ -153,9 +153,8 @@ def publish_(night: Night) -> Counts:
 
 
 def show(night: Night) -> Counts:
-    """Write the night's page of counts."""
-    page.write(night)
-    return {"pages": 1}
+    """Write the night's pages."""
+    return {"pages": page.write(night)}
 
 
 def send(night: Night) -> Counts:

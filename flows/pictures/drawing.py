@@ -98,20 +98,28 @@ def line(*strokes: Iterable[Place], stroke: str, width: float, **attributes: obj
     return element("path", d=d, stroke=stroke, stroke_width=width, **attributes)
 
 
-def drawing(width: float, height: float, alt: str, *inside: str, font_size: float = 11) -> str:
+def box(x: float, y: float, width: float, height: float, **attributes: object) -> str:
+    """A rectangle."""
+    return element("rect", x=x, y=y, width=width, height=height, **attributes)
+
+
+def drawing(
+    width: float, height: float, alt: str, *inside: str, edge: int = EDGE, **attributes: object
+) -> str:
     """An SVG that fills the width it is given and says ``alt`` to who does not see it."""
     return element(
         "svg",
         *inside,
         xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"{-EDGE} {-EDGE} {width + 2 * EDGE:g} {height + 2 * EDGE:g}",
-        width=f"{width + 2 * EDGE:g}",
-        height=f"{height + 2 * EDGE:g}",
+        viewBox=f"{-edge} {-edge} {width + 2 * edge:g} {height + 2 * edge:g}",
+        width=f"{width + 2 * edge:g}",
+        height=f"{height + 2 * edge:g}",
         role="img",
         aria_label=alt,
-        font_size=f"{font_size:g}",
+        font_size=11,
         font_family="system-ui, 'Segoe UI', 'Undertow Sans', sans-serif",
         class_="picture",
+        **attributes,
     )
 
 
