@@ -64,14 +64,14 @@ def warehouse_facts(con: duckdb.DuckDBPyConnection) -> Row:
     return {
         "statuses": STATUSES,
         "cohorts": frame(con, _COHORTS).to_dicts(),
-        "attrition": _funnel(frame(con, _ATTRITION).to_dicts()),
+        "attrition": funnel(frame(con, _ATTRITION).to_dicts()),
         "quarantine": frame(con, _REASONS).to_dicts(),
         "feeds": frame(con, _FEEDS).to_dicts(),
-        **_model(frame(con, _FORECASTS).to_dicts()),
+        **model_pictures(frame(con, _FORECASTS).to_dicts()),
     }
 
 
-def _funnel(steps: Sequence[Row]) -> list[Row]:
+def funnel(steps: Sequence[Row]) -> list[Row]:
     """Steps of the attrition, each with a bar of who is left."""
     everyone = max((step["n_before"] for step in steps[:1]), default=0)
     return [
@@ -85,7 +85,7 @@ def _funnel(steps: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _model(checks: Sequence[Row]) -> Row:
+def model_pictures(checks: Sequence[Row]) -> Row:
     """Pictures of the forecasts, one of coverage and one of tenths for each analyte."""
     pictures: list[tuple[str, Picture, list[tuple[str, Picture]]]] = []
     for analyte in dict.fromkeys(check["analyte"] for check in checks):
@@ -148,12 +148,15 @@ _COLOURS = {
 def steps(ledger: Ledger, run_id: str) -> list[Row]:
     """The steps of a run so far, each with a bar of its seconds."""
     rows = ledger.rows("SELECT * FROM step WHERE run_id = ? ORDER BY rowid", [run_id])
+    return with_bars([{**dict(row), "counts": json.loads(row["counts"])} for row in rows])
+
+
+def with_bars(rows: Sequence[Row]) -> list[Row]:
+    """Steps with a bar of their seconds, against the longest of them."""
     longest = max((row["seconds"] for row in rows), default=0.0)
     return [
         {
-            "name": row["name"],
-            "seconds": row["seconds"],
-            "counts": json.loads(row["counts"]),
+            **row,
             "bar": shares([("glucose", row["seconds"])], longest, f"{row['seconds']:.2f} seconds"),
         }
         for row in rows
