@@ -117,7 +117,7 @@ def drawing(
         role="img",
         aria_label=alt,
         font_size=11,
-        font_family="system-ui, 'Segoe UI', 'Undertow Sans', sans-serif",
+        font_family="system-ui, 'Segoe UI', 'Source Sans Pro', sans-serif",
         class_="picture",
         **attributes,
     )
