@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import date
 from itertools import pairwise
-from math import exp
 from typing import Any
 
 import duckdb
@@ -24,12 +23,10 @@ from flows.beside_text import (
 from flows.pictures.rows import DOUBTFUL, platform_name
 from transforms.catalog.next_tests import next_tests
 from transforms.catalog.rule import RULE, STATUSES
-from transforms.frozen import FrozenModel, decoded, levelled
-from transforms.trends import with_next
+from transforms.counterfactuals import changes, next_draw
+from transforms.frozen import FrozenModel, decoded
 from warehouse.store import frame
 
-NEXT_DRAW_DAYS = 180
-SOON = timedelta(days=28)
 BARS = "▁▂▃▄▅▆▇█"
 GLUCOSE_SPAN = (70.0, 126.0)
 """mg/dL: the scale of glucose's bars, up to the threshold of diabetes."""
@@ -151,11 +148,12 @@ def _draws(con: duckdb.DuckDBPyConnection, patient_id: str) -> pl.DataFrame:
         "p.p_bad, p.likely, e.p_fasting, e.evidence AS fasting_evidence, "
         "p.insulin_comparator, p.repeats, p.is_ill, p.platform_effect, "
         "(SELECT string_agg(place, '; ' ORDER BY place) FROM (SELECT f.source || '/' || f.file "
-        "|| ' line ' || string_agg(DISTINCT o.line::VARCHAR, ', ' ORDER BY o.line::VARCHAR) "
+        "|| ' (' || left(f.sha256, 8) || ') line ' "
+        "|| string_agg(DISTINCT o.line::VARCHAR, ', ' ORDER BY o.line::VARCHAR) "
         "AS place FROM observation o "
         "JOIN source_file f USING (file_id) WHERE o.patient_id = p.patient_id "
         "AND o.observed_on = p.drawn_on AND o.analyte IN ('insulin', 'glucose') "
-        "GROUP BY f.source, f.file)) AS lines "
+        "GROUP BY f.source, f.file, f.sha256)) AS lines "
         "FROM fasting_pair p LEFT JOIN fasting_evidence e USING (patient_id, drawn_on) "
         "WHERE p.patient_id = ? ORDER BY p.drawn_on",
         [patient_id],
@@ -169,45 +167,12 @@ def _changes(
     status: dict[str, Any],
 ) -> list[str]:
     """What the next draw would have to be for another outcome, glucose as it is now."""
-    if status["status"] == "excluded":
-        return ["The rule applies again when the ground for exclusion is gone."]
-    if trend is None or trend["n_pairs"] < RULE.min_pairs - 1:
-        return [f"{RULE.min_pairs} usable fasting pairs over {RULE.min_span_days} days."]
-    used = levelled(draws.lazy().filter("used").with_columns(patient_id=pl.lit("p"))).collect()
-    model, effect = _model(con, trend["model_version"]), draws.filter("used")["platform_effect"][-1]
-    on = max(trend["last_on"] + timedelta(days=NEXT_DRAW_DAYS), status["as_of"] + SOON)
-    insulin = np.geomspace(1.0, 120.0, 400)
-    p = with_next(
-        used, on, insulin * exp(-effect), trend["glucose_level_mg_dl"], model.noise, model.prior
-    )
-    when = f"A fasting draw on {on} with glucose {trend['glucose_level_mg_dl']:.0f} mg/dL"
-    return [f"{when} and insulin {text}" for text in _crossings(insulin, p)]
-
-
-def _crossings(insulin: np.ndarray[Any, Any], p: np.ndarray[Any, Any]) -> list[str]:
-    """The insulin values between which the probability first stays at the rule's borders.
-
-    There may be an upper end too: a very high value is rather a draw after a meal.
-    """
-    borders = (("C", RULE.tier_c_p), ("B", RULE.tier_b_p), ("A", RULE.tier_a_p))
-    above = [
-        f"{_range(insulin, p >= border)}: probability enough for tier {tier}"
-        for tier, border in borders
-        if (p >= border).any()
-    ]
-    if not above:
-        return ["of any size: no mark"]
-    lowest = insulin[np.argmax(p >= RULE.tier_c_p)]
-    below = f"below {lowest:.1f}: no mark" if lowest > insulin[0] else "of any size: a mark"
-    return [below, *above]
-
-
-def _range(insulin: np.ndarray[Any, Any], holds: np.ndarray[Any, Any]) -> str:
-    first = int(np.argmax(holds))
-    ends = np.flatnonzero(~holds[first:])
-    if not ends.size:
-        return f"{insulin[first]:.1f} or more"
-    return f"{insulin[first]:.1f} to {insulin[first + ends[0] - 1]:.1f}"
+    n_pairs = trend["n_pairs"] if trend else 0
+    then = None
+    if trend and status["status"] != "excluded" and n_pairs >= RULE.min_pairs - 1:
+        model, used = _model(con, trend["model_version"]), draws.filter("used")
+        then = next_draw(used, trend["glucose_level_mg_dl"], status["as_of"], model, RULE)
+    return changes(status["status"], n_pairs, then, RULE)
 
 
 def bars(values: list[float | None], span: tuple[float, float] | None = None) -> str:

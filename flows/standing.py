@@ -76,15 +76,15 @@ def hypertension(conditions: pl.LazyFrame) -> pl.LazyFrame:
     return days_of(HYPERTENSION, conditions).select("patient_id", "from_on")
 
 
-def results(con: duckdb.DuckDBPyConnection) -> pl.LazyFrame:
-    """Results of :data:`ANALYTES`."""
+def results(con: duckdb.DuckDBPyConnection, beside: str = "") -> pl.LazyFrame:
+    """Results of :data:`ANALYTES`; ``beside`` names further columns, each after a comma."""
     analytes = ", ".join(f"'{name}'" for name in ANALYTES)
     return standing(
         con,
         "observation",
         "analyte, timing, code_system, source_code, observed_at, observed_local, observed_on, "
         "observed_precision, value, comparator, fasting, fasting_hours, lab, assay, absent_reason, "
-        "comment, known_at",
+        f"comment, known_at{beside}",
         f"{LIVE} AND analyte IN ({analytes}) AND NOT {_IS_OUTLIVED}",
     )
 

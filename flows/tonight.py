@@ -28,7 +28,7 @@ from transforms.exclusions import excluded_spans
 from transforms.frozen import FrozenModel
 from transforms.patterns import pattern_attrition, patterns
 from transforms.rhythm import feed_checks
-from transforms.statuses import at_draws, statuses
+from transforms.statuses import at_draws, draw_facts, statuses
 from transforms.tissues import tissue_patterns
 from warehouse import feeds
 from warehouse.store import frame, replace
@@ -69,7 +69,7 @@ def tonight(con: duckdb.DuckDBPyConnection, as_of: date, models: Models) -> Coun
         to_on=pl.col("birth_date").dt.offset_by(f"{RULE.adult_age}y") - pl.duration(days=1),
     )
     draws = frame(con, "SELECT patient_id, used, reason FROM store.fasting_pair").lazy()
-    status = statuses(people, newest, _draw_facts(draws), excluded, as_of).collect().lazy()
+    status = statuses(people, newest, draw_facts(draws), excluded, as_of).collect().lazy()
     barred = pl.concat([excluded, minors])
     signs = _rows_of(con, "tissue_value", _SIGN, _WORSENING, as_of)
     evaluated = status.filter(pl.col("ground").is_null()).select("patient_id")
@@ -168,17 +168,3 @@ def _catalogs(con: duckdb.DuckDBPyConnection, models: Models) -> Counts:
         "index_definition": write(con, "index_definition", definition_frame()),
         "tissue_signal": write(con, "tissue_signal", signals_frame()),
     }
-
-
-def _draw_facts(draws: pl.LazyFrame) -> pl.LazyFrame:
-    """Per patient: days with a draw, and the most frequent reason for not using one."""
-    reasons = (
-        draws.filter(~pl.col("used"))
-        .group_by("patient_id", "reason")
-        .len()
-        .sort("patient_id", "len", "reason", descending=[False, True, False])
-        .group_by("patient_id", maintain_order=True)
-        .agg(unused=pl.col("reason").first())
-    )
-    counts = draws.group_by("patient_id").agg(n_draws=pl.len().cast(pl.Int64))
-    return counts.join(reasons, on="patient_id", how="left")

@@ -76,7 +76,7 @@ def observations(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
             status=_status("final"),
             *_fasting(arrival.decimal),
         )
-        .with_columns(value=_converted())
+        .with_columns(value=converted())
         .with_columns(
             unit=pl.when(pl.col("value").is_not_null()).then(pl.col("canonical_unit")),
             is_withdrawal=pl.col("status").is_in(sorted(words.WITHDRAWALS)),
@@ -128,7 +128,7 @@ def samples(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
         )
         .join(limits, on="kind", how="left", maintain_order="left")
         .join(factors, on=["kind", "ucum"], how="left", maintain_order="left")
-        .with_columns(value=_converted(), unit=pl.col("canonical_unit"))
+        .with_columns(value=converted(), unit=pl.col("canonical_unit"))
         .drop("folded_unit", "factor", "offset", "canonical_unit", "observed_again")
         .drop(f"ended_{name}" for name in BESIDES)
     )
@@ -167,9 +167,9 @@ def _coded(rows: pl.LazyFrame, arrival: Arrival) -> pl.LazyFrame:
     )
 
 
-def _converted() -> pl.Expr:
-    """The number in the canonical unit: untouched where it is in that unit already, else without
-    the last digits that binary arithmetic leaves."""
+def converted() -> pl.Expr:
+    """``number`` in the canonical unit, by ``factor`` and ``offset``: untouched where it is in that
+    unit already, else without the last digits that binary arithmetic leaves."""
     is_canonical = (pl.col("factor") == 1) & (pl.col("offset") == 0)
     converted = (pl.col("number") * pl.col("factor") + pl.col("offset")).round_sig_figs(12)
     return pl.when(is_canonical).then("number").otherwise(converted)

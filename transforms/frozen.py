@@ -7,6 +7,7 @@ and a night stays a function of its files, its date, its version and the models 
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -63,6 +64,11 @@ def decoded(text: str) -> FrozenModel:
         pydantic.ValidationError: not such a text.
     """
     return _JSON.validate_json(text)
+
+
+def mark(model: FrozenModel) -> str:
+    """SHA-256 of the model's content."""
+    return hashlib.sha256(encoded(model).encode()).hexdigest()
 
 
 def refitted(draws: pl.DataFrame, sample: pl.DataFrame, night: date) -> FrozenModel:

@@ -108,6 +108,25 @@ def _finding(rule: Rule) -> pl.Expr:
     )
 
 
+def draw_facts(draws: pl.LazyFrame) -> pl.LazyFrame:
+    """Per patient ``n_draws``, days with a draw, and ``unused``, the most frequent reason for not
+    using one.
+
+    Args:
+        draws: fasting pairs: ``patient_id``, ``used``, ``reason``.
+    """
+    reasons = (
+        draws.filter(~pl.col("used"))
+        .group_by("patient_id", "reason")
+        .len()
+        .sort("patient_id", "len", "reason", descending=[False, True, False])
+        .group_by("patient_id", maintain_order=True)
+        .agg(unused=pl.col("reason").first())
+    )
+    counts = draws.group_by("patient_id").agg(n_draws=pl.len().cast(pl.Int64))
+    return counts.join(reasons, on="patient_id", how="left")
+
+
 def statuses(
     persons: pl.LazyFrame,
     findings: pl.LazyFrame,
@@ -121,8 +140,7 @@ def statuses(
     Args:
         persons: ``patient_id``, ``birth_date``.
         findings: the newest row per patient of :func:`at_draws`, with ``p_without_one``.
-        draws: per patient ``n_draws`` (days with insulin or glucose) and ``unused`` (the most
-            frequent reason for not using one).
+        draws: :func:`draw_facts`.
         excluded: :func:`transforms.exclusions.excluded_spans`.
         as_of: the night.
         rule: thresholds.

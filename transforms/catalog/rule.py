@@ -56,6 +56,10 @@ RULE = Rule(
 )
 """The rule in force. ``measured``: how often its marks are wrong, as far as that is known."""
 
+RULES: dict[str, Rule] = {rule.version: rule for rule in (RULE,)}
+"""Every rule that was ever in force: a retired one stays, so that its certificates can be checked.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
