@@ -114,8 +114,8 @@ def _read(
     source = settings.source(str(file["source"]))
     _note(con, file, source)
     try:
-        reading = _reading(home, settings, file, source, folder)
-        return _stage(con, reading, _arrival(file, source, reading, approvals), lines)
+        reading = reading_of(home, settings, file, source, folder)
+        return _stage(con, reading, arrival_of(file, source, reading, approvals), lines)
     except UnreadableError as error:
         problem = error
     except DamagedError:
@@ -148,9 +148,15 @@ def _note(con: duckdb.DuckDBPyConnection, file: File, source: Source | None) -> 
     )
 
 
-def _reading(
+def reading_of(
     home: Home, settings: Settings, file: File, source: Source | None, folder: Path
 ) -> Reading:
+    """What the source's reader makes of a landed file (a row of the ledger).
+
+    Raises:
+        UnreadableError: no such source, or the file as a whole cannot be read.
+        DamagedError: not the bytes that landed.
+    """
     if source is None:
         raise UnreadableError("source_unknown")
     limits = (settings.limits.unpacked_bytes, settings.limits.unpack_ratio)
@@ -160,9 +166,10 @@ def _reading(
     return reader(source.reader)(opened)
 
 
-def _arrival(
+def arrival_of(
     file: File, source: Source | None, reading: Reading, approvals: Sequence[Approval]
 ) -> Arrival:
+    """How a landed file is to be understood, with the approvals that concern it."""
     known_on = date.fromisoformat(str(file["known_on"]))
     facts = (str(file["source"]), str(file["sha256"]), known_on)
     return Arrival(

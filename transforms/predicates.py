@@ -67,7 +67,7 @@ ASKED: tuple[Asked, ...] = (
     Asked("pairs", TIER_A, "fasting pairs used", "n_pairs", ">=", "tier_a_pairs"),
     Asked("span", TIER_A, "days from first to newest", "span_days", ">=", "tier_a_span_days"),
     Asked(
-        "without one", TIER_A, "the same without the draw it leans on most", "p_without_one",
+        "without one", TIER_A, "P(climbing unseen) without its weightiest draw", "p_without_one",
         ">=", "tier_a_without_one_p",
     ),
     Asked(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import click
@@ -113,13 +114,23 @@ def doctor(home: str | None, as_json: bool) -> None:
 
 
 @click.command()
+@click.argument("file", type=FILE, required=False)
+@click.option("--landed", help="For FILE: a home whose landed files its rows are compared with.")
 @shared
-def verify(home: str | None, as_json: bool) -> None:
-    """Check landed bytes, the published file's digest and the account of rows, from nothing."""
+def verify(file: Path | None, landed: str | None, home: str | None, as_json: bool) -> None:
+    """Check a home from nothing: landed bytes, published file, account of rows. With FILE, a flag
+    certificate, from that file alone."""
     from flows.doctor import as_text, verified
     from flows.home import require
 
-    checks = verified(require(home_of(home)))
+    if file is None and landed:
+        raise click.UsageError("--landed goes with the FILE of a certificate")
+    if file is None:
+        checks = verified(require(home_of(home)))
+    else:
+        from flows.verifying import verified_file
+
+        checks = verified_file(file, require(home_of(landed)) if landed else None)
     tell([check.__dict__ for check in checks], as_json, as_text(checks))
     if any(check.state == "bad" for check in checks):
         sys.exit(1)
