@@ -20,6 +20,7 @@ from flows.home import Home
 from flows.letters import Given, Post, Row
 from flows.night import Counts, Night
 from flows.settings import Settings, SettingsError
+from flows.version import changed
 from transforms import telling
 from transforms.alerting import Happening, Terms, decided, is_burst
 from transforms.telling import Book
@@ -64,18 +65,13 @@ def given_of(night: Night) -> Given:
         night=night.as_of,
         digest=night.digest,
         code_version=night.code_version,
-        is_new_code=_code(last) != _code(night.code_version),
+        is_new_code=not {"code", "engines"}.isdisjoint(changed(last, night.code_version)),
         evaluated=night.counts["transform"]["patients changed"],
         warnings=sum(1 for verdict in night.verdicts if not verdict[-1]),
         earlier=tuple(opened[date.fromisoformat(run["night"])] for run in runs),
         last_quiet_on=_last_quiet(night.ledger),
         panels=panels(night.home, night.settings),
     )
-
-
-def _code(version: str) -> str:
-    """The part of a version that names sources and engines, not settings or approvals."""
-    return version.rsplit("+", maxsplit=1)[-1].split(".", maxsplit=1)[0]
 
 
 def _earlier_runs(ledger: Ledger, night: date) -> list[dict[str, Any]]:

@@ -6,24 +6,20 @@ everything that passes between steps is in the night's staging tables, the ledge
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from importlib import metadata, resources
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
-import polars as pl
 
 from flows.home import Home, locked, make, working_space
 from flows.settings import Settings
+from flows.version import version as version_of
 from transforms.approvals import Approval
-from transforms.approvals import mark as approved
 from warehouse.ledger import Ledger
 
 Clock = Callable[[], datetime]
@@ -97,24 +93,6 @@ def business_date(now: datetime, zone: str) -> date:
     return now.astimezone(ZoneInfo(zone)).date()
 
 
-def code_version(settings: Settings, approvals: Sequence[Approval] = ()) -> str:
-    """The package's version, a hash of its sources and engines, one of the sources' settings and
-    one of the units approved: what decides a night beside its files, its date and the trend
-    models in force."""
-    digest = hashlib.sha256(f"{duckdb.__version__} {pl.__version__}".encode())
-    for package in ("expectations", "flows", "transforms", "warehouse"):
-        root = Path(str(resources.files(package)))
-        for path in sorted(root.rglob("*")):
-            if path.suffix in (".py", ".sql"):
-                digest.update(path.relative_to(root).as_posix().encode())
-                digest.update(path.read_bytes())
-    read_by = {name: part.model_dump() for name, part in sorted(settings.sources.items())}
-    mapping = json.dumps([settings.site.time_zone, read_by], sort_keys=True, default=str)
-    mark = hashlib.sha256(mapping.encode()).hexdigest()[:6]
-    version = f"{metadata.version('undertow')}+{digest.hexdigest()[:10]}.{mark}"
-    return ".".join(filter(None, [version, approved(approvals)]))
-
-
 @contextmanager
 def opened(
     home: Home, settings: Settings, clock: Clock, progress: Progress, as_of: date | None = None
@@ -153,7 +131,7 @@ def _begun(
         )
     run_id = f"{night.isoformat()}-{uuid.uuid4().hex[:8]}"
     approvals = ledger.approvals(night)
-    version = code_version(settings, approvals)
+    version = str(version_of(settings, approvals))
     ledger.begin(run_id, night, now, version)
     return Night(
         home, settings, ledger, night, clock, scratch, progress, run_id, version, now,

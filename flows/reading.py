@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -38,6 +39,12 @@ def published(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     config: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": False}
     with duckdb.connect(str(path), read_only=True, config=config) as con:
         yield con
+
+
+def kept_file(home: Home, name: str) -> Path | None:
+    """The published file of that name, with patients as sources name them, if it is still kept."""
+    places = (home.root / "care" / name, home.warehouse / name)
+    return next((path for path in places if name and path.is_file()), None)
 
 
 def quarantined(con: duckdb.DuckDBPyConnection, *, everything: bool) -> tuple[Rows, str]:

@@ -128,6 +128,7 @@ def check(night: Night) -> Counts:
 def alert(night: Night) -> Counts:
     """Open alerts and put the night's mails into the outbox, before anything is published."""
     night.digest = store.digest(night.db)
+    night.ledger.keep_tables(night.run_id, store.table_digests(night.db))
     if night.counts["read"]["rebuilt"]:  # else the views are those of the file it goes on from
         publish.create_views(night.db)
     return compose.compose(night)

@@ -17,6 +17,7 @@ from flows.doctor import Check
 from flows.explain import UnknownPatientError
 from flows.home import Home
 from flows.intake import arrival_of, reading_of
+from flows.reading import kept_file
 from flows.settings import Settings, load
 from transforms.certificate import (
     MOST_BYTES,
@@ -174,8 +175,8 @@ def _published(certificate: Certificate, home: Home, ledger: Ledger, patients: s
         "SELECT warehouse FROM run WHERE night = ? AND state = 'done' ORDER BY started_at DESC",
         [night.isoformat()],
     )
-    path = home.warehouse / str(kept[0]["warehouse"]) if kept else None
-    if path is None or not path.is_file():
+    path = kept_file(home, str(kept[0]["warehouse"])) if kept else None
+    if path is None:
         return Check(name, "note", f"the file published on {night} is not kept here any more")
     person = certificate.person
     ids = sorted(patients) if person.is_anonymous else [person.id]

@@ -28,6 +28,9 @@ CREATE TABLE IF NOT EXISTS run (
     run_id TEXT PRIMARY KEY, night TEXT NOT NULL, started_at TEXT NOT NULL, finished_at TEXT,
     state TEXT NOT NULL, code_version TEXT NOT NULL, digest TEXT, warehouse TEXT,
     problem TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS night_table (
+    run_id TEXT NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL, total TEXT NOT NULL,
+    PRIMARY KEY (run_id, name)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS published (file TEXT PRIMARY KEY, sha256 TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS step (
     run_id TEXT NOT NULL, name TEXT NOT NULL, seconds REAL NOT NULL, counts TEXT NOT NULL,
@@ -241,6 +244,20 @@ class Ledger:
             "INSERT OR REPLACE INTO step VALUES (?, ?, ?, ?)",
             [run_id, name, seconds, json.dumps(counts)],
         )
+
+    def keep_tables(self, run_id: str, tables: Mapping[str, tuple[int, int]]) -> None:
+        """Keep each table's rows and sum of row hashes (128 bits, so as text) of a run."""
+        with self.transaction():
+            self.write("DELETE FROM night_table WHERE run_id = ?", [run_id])
+            for name, (n, total) in tables.items():
+                self.write(
+                    "INSERT INTO night_table VALUES (?, ?, ?, ?)", [run_id, name, n, str(total)]
+                )
+
+    def tables(self, run_id: str) -> dict[str, tuple[int, int]]:
+        """Each table's rows and sum of row hashes of a run; empty where they were not kept."""
+        rows = self.rows("SELECT * FROM night_table WHERE run_id = ? ORDER BY name", [run_id])
+        return {str(row["name"]): (int(row["n"]), int(row["total"])) for row in rows}
 
     def last_night(self) -> date | None:
         """The business date of the last completed night."""

@@ -154,14 +154,23 @@ def replace_frame(
     return count
 
 
-def digest(con: duckdb.DuckDBPyConnection) -> str:
-    """The warehouse's logical digest: over its tables' running sums, by name."""
-    rows = con.execute(
-        "SELECT table_name, n, total FROM store.digest WHERE n > 0 ORDER BY table_name"
-    ).fetchall()
-    joined = ";".join(f"{name}:{n}:{total}" for name, n, total in rows)
+def digest(con: duckdb.DuckDBPyConnection, database: str = "") -> str:
+    """The warehouse's logical digest: over its tables' running sums, by name; ``database``: of an
+    attached file."""
+    sums = table_digests(con, database).items()
+    joined = ";".join(f"{name}:{n}:{total}" for name, (n, total) in sums)
     found = con.execute("SELECT md5(?)", [joined]).fetchone()
     return str(found[0]) if found else ""
+
+
+def table_digests(con: duckdb.DuckDBPyConnection, database: str = "") -> dict[str, tuple[int, int]]:
+    """Rows and sum of row hashes of every table that has rows, by name; ``database``: of an
+    attached file."""
+    at = f"{database}.store" if database else "store"
+    rows = con.execute(
+        f"SELECT table_name, n, total FROM {at}.digest WHERE n > 0 ORDER BY table_name"
+    ).fetchall()
+    return {str(name): (int(n), int(total)) for name, n, total in rows}
 
 
 def wrong_digests(con: duckdb.DuckDBPyConnection) -> list[str]:

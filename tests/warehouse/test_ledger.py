@@ -181,6 +181,19 @@ def test_a_model_that_was_kept_is_there_after_the_ledger_was_closed(
     again.close()
 
 
+def test_a_runs_tables_are_kept_to_the_last_bit_and_replaced_by_the_same_run(
+    ledger: Ledger,
+) -> None:
+    tables = {"patient": (3, 2**100 + 1), "trend": (2, 7)}
+    ledger.keep_tables("r1", {"gone": (1, 1)})
+    ledger.keep_tables("r1", tables)
+    ledger.keep_tables("r2", {"patient": (4, 8)})
+
+    assert ledger.tables("r1") == tables
+    assert ledger.tables("r2") == {"patient": (4, 8)}
+    assert ledger.tables("r3") == {}
+
+
 def test_alerts_of_a_ledger_made_before_are_brought_over_with_who_was_told(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     with sqlite3.connect(path) as con:
