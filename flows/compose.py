@@ -51,7 +51,8 @@ def compose(night: Night) -> Counts:
         for message in made.messages:
             night.ledger.owe(message)
         people = {alert.patient_id for alert in known.alerts.values()}
-        night.ledger.keep_composed(night.run_id, given.at, as_json(given, people, night.settings))
+        kept = as_json(given, people, night.settings, made.messages)
+        night.ledger.keep_composed(night.run_id, given.at, kept)
     return made.counts
 
 
@@ -108,20 +109,25 @@ def panels(home: Home, settings: Settings) -> dict[str, str]:
         raise SettingsError(f"alerts.panels_file: {type(error).__name__}") from None
 
 
-def as_json(given: Given, people: set[str], settings: Settings) -> str:
-    """What was given and the settings that shaped the mails, without secrets; of the panels only
-    those of ``people``."""
+def as_json(given: Given, people: set[str], settings: Settings, messages: Sequence[Row]) -> str:
+    """What was given, the settings that shaped the mails, without secrets, and the mails' numbers;
+    of the panels only those of ``people``."""
     known = asdict(given) | {"panels": {p: n for p, n in given.panels.items() if p in people}}
     shaping = settings.model_dump(mode="json", include=SHAPING, exclude={"mail": _SECRET})
-    return json.dumps({"given": known, "settings": shaping}, default=_iso, ensure_ascii=False)
+    kept = {
+        "given": known,
+        "settings": shaping,
+        "messages": [message["message_id"] for message in messages],
+    }
+    return json.dumps(kept, default=_iso, ensure_ascii=False)
 
 
 def _iso(value: date | datetime) -> str:
     return value.isoformat()
 
 
-def from_json(text: str) -> tuple[Given, dict[str, Any]]:
-    """What :func:`as_json` wrote: what was given, and the settings."""
+def from_json(text: str) -> tuple[Given, dict[str, Any], set[str]]:
+    """What :func:`as_json` wrote: what was given, the settings, the mails' numbers."""
     kept = json.loads(text)
     facts = kept["given"]
     days = {
@@ -131,7 +137,7 @@ def from_json(text: str) -> tuple[Given, dict[str, Any]]:
         "earlier": tuple(facts["earlier"]),
         "notes": tuple(facts["notes"]),
     }
-    return Given(**{**facts, **days}), kept["settings"]
+    return Given(**{**facts, **days}), kept["settings"], set(kept["messages"])
 
 
 def composed(

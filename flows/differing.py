@@ -1,4 +1,4 @@
-"""What differs between a night as it was and the same night rebuilt: tables, rows, statuses."""
+"""What differs between a night as it was and rebuilt: tables, rows, statuses, mails."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from flows.mails_again import differing_mails, mails_said
 from flows.night import Night
 from warehouse.store import frame, table_digests
 
@@ -143,5 +144,6 @@ def _status(status: str | None, tier: str | None) -> str:
 COMPARERS: tuple[Comparer, ...] = (
     Comparer("tables", differing_tables, tables_said),
     Comparer("statuses", differing_statuses, statuses_said),
+    Comparer("mails", lambda past: differing_mails(past.night, past.run["run_id"]), mails_said),
 )
 """What a replay compares, in this order."""

@@ -44,6 +44,30 @@ def test_the_same_night_differs_in_nothing(home: Scene) -> None:
     assert (found["same"], found["changed"]) == (True, [])
     assert (found["tables"], found["statuses"]) == ([], [])
     assert as_verdict(found).startswith(f"The night of {NIGHT} is the same again: digest ")
+    assert found["mails"] == {
+        "composed": 2, "same": 2, "other": [], "only_then": [], "only_now": []
+    }  # fmt: skip
+    assert "its 2 mails are the same, byte for byte" in as_verdict(found)
+
+
+def test_mails_are_those_of_the_night_whatever_was_answered_or_set_since(
+    home: Scene, tmp_path: Path
+) -> None:
+    scene = copied(home, tmp_path / "home")
+    (row,) = scene.run("alerts", "list", "--json").json
+    scene.run("alerts", "ack", row["alert_id"], "--by", "nurse")
+    scene.set('[mail]\ncare_team = ["other@clinic.example"]\n[site]\nname = "Elsewhere"\n')
+
+    found = again(scene)["mails"]
+    assert (found["composed"], found["same"]) == (2, 2)
+
+    opened = Ledger(scene.home.ledger)
+    opened.write(
+        "UPDATE outbox SET message = CAST(message || x'0a' AS BLOB) WHERE kind = 'heartbeat'"
+    )
+    opened.close()
+    found = again(scene)["mails"]
+    assert (found["same"], found["other"]) == (1, ["heartbeat"])
 
 
 def test_each_table_that_differs_is_named_with_its_rows_then_and_now(
