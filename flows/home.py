@@ -92,13 +92,13 @@ def require(home: Home) -> Home:
 
 
 @contextmanager
-def locked(home: Home) -> Iterator[None]:
-    """Hold the home's lock; it dies with the process.
+def locked(home: Home, name: str = ".lock") -> Iterator[None]:
+    """Hold the home's lock, or another of its locks; it dies with the process.
 
     Raises:
         LockedError: another run holds it.
     """
-    handle = os.open(home.root / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
+    handle = os.open(home.root / name, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,105 +1,227 @@
 """Deliver what the outbox owes: by SMTP over verified TLS, or as .eml files without a host.
 
-A refusal by the server is an outcome, a lost connection after the body is *unknown*: the message
-is sent again with the same Message-ID. Nothing is ever dropped.
+Nothing is ever dropped: a message that has not surely arrived is tried again, with the same
+Message-ID; one that was refused or given up waits for a person, and is told of.
 """
 
 from __future__ import annotations
 
-import smtplib
-import ssl
+import random
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
-from email import message_from_bytes, policy
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
+from sqlite3 import Row
 
-from flows.home import Home
-from flows.settings import Mail, Settings
+from flows.home import Home, LockedError, locked
+from flows.settings import Settings, SettingsError
+from flows.smtp import Outcome, Session, UnusableError, session
+from warehouse import outbox
 from warehouse.ledger import Ledger
 
-TIMEOUT_SECONDS = 30
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
+FIRST_WAIT = timedelta(minutes=5)
+LONGEST_WAIT = timedelta(hours=6)
+MOST_ATTEMPTS = 20
+"""After so many the message is given up: three to four days, where `undertow outbox send` runs
+every few minutes."""
+MOST_LOST_SESSIONS = 3
+"""In a row, with which a delivery ends until the next one."""
+
+Chance = Callable[[], float]
 
 
 def deliver(
-    ledger: Ledger, home: Home, settings: Settings, clock: Callable[[], datetime]
+    ledger: Ledger,
+    home: Home,
+    settings: Settings,
+    clock: Callable[[], datetime],
+    *,
+    chance: Chance = random.random,
+    is_patient: bool = False,
 ) -> dict[str, int]:
-    """Try every owed message once; return how many ended in each state."""
-    counts = {"sent": 0, "pending": 0, "unknown": 0, "refused": 0}
-    for row in ledger.owed():
+    """Try every owed message once; return how many ended in each state.
+
+    Args:
+        ledger: where they are owed.
+        home: for .eml files, and for the lock: whoever comes second leaves it to the first.
+        settings: the server, or none.
+        clock: the time.
+        chance: a number from 0 to 1, so that waits differ.
+        is_patient: leave messages alone whose next try is not due yet.
+    """
+    post = _Post(ledger, settings, clock, chance, is_patient=is_patient)
+    with suppress(LockedError), locked(home, ".outbox.lock"):
+        outbox.resume(ledger)
         if settings.mail.host:
-            state, problem = _send(settings, row["recipient"], bytes(row["message"]))
+            post.send()
         else:
-            state, problem = _write(
-                home.mail, row["message_id"], row["night"], bytes(row["message"])
+            post.write(home.mail)
+    return post.counts
+
+
+class _Post:
+    """One delivery: what is owed, in the order in which it was."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        chance: Chance,
+        *,
+        is_patient: bool,
+    ) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._clock = clock
+        self._chance = chance
+        self._is_patient = is_patient
+        self._last = 0
+        self.counts = dict.fromkeys(("sent", "pending", "unknown", "refused", "undeliverable"), 0)
+
+    def _next(self) -> Row | None:
+        return outbox.upcoming(
+            self._ledger, self._last, self._clock() if self._is_patient else None
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write every message as a file."""
+        while row := self._next():
+            _write(folder, row["message_id"], row["night"], bytes(row["message"]))
+            self._settle(row, Outcome("sent"))
+
+    def send(self) -> None:
+        """Send every message, in as few sessions as the server allows."""
+        lost = 0
+        while self._next() and lost < MOST_LOST_SESSIONS:
+            sent = self.counts["sent"]
+            try:
+                with session(self._settings.mail, self._settings.mail_password()) as opened:
+                    self._send_in(opened)
+            except UnusableError as error:
+                return self._postpone_rest(str(error))
+            except SettingsError as error:  # the password's file went away since settings were read
+                return self._postpone_rest(type(error).__name__)
+            lost = lost + 1 if self.counts["sent"] == sent else 0
+        return self._leave_rest()
+
+    def _send_in(self, opened: Session) -> None:
+        """Send until all are tried or the session is over. A server may want few messages a
+        session: what met its end in a session that served is the first of the next one."""
+        sent = self.counts["sent"]
+        while row := self._next():
+            outcome = opened.hand_over(
+                self._settings.mail.sender,
+                row["recipient"],
+                bytes(row["message"]),
+                partial(outbox.claim, self._ledger, row["message_id"]),
             )
-        ledger.settle(row["message_id"], state, clock(), problem)
-        counts[state] += 1
-    return counts
+            has_served = self.counts["sent"] > sent
+            if outcome.is_its_own or not has_served:
+                self._settle(row, outcome)
+            if outcome.is_over:
+                return
+
+    def _settle(self, row: Row, outcome: Outcome) -> None:
+        if not outcome.is_its_own:
+            return self._postpone(row, outcome.problem)
+        state: str = outcome.state
+        if state in outbox.OWED and row["attempts"] + 1 >= MOST_ATTEMPTS:
+            state = "undeliverable"
+        outbox.settle(
+            self._ledger, row["message_id"], state, self._clock(), outcome.problem,
+            self._next_try(row) if state in outbox.OWED else None,
+        )  # fmt: skip
+        return self._count(row, state)
+
+    def _postpone(self, row: Row, problem: str) -> None:
+        outbox.postpone(self._ledger, row, self._clock(), problem, self._next_try(row))
+        self._count(row, row["state"])
+
+    def _postpone_rest(self, problem: str) -> None:
+        """No server was reached: one try for all of them."""
+        while row := self._next():
+            self._postpone(row, problem)
+
+    def _leave_rest(self) -> None:
+        while row := self._next():
+            self._count(row, row["state"])
+
+    def _count(self, row: Row, state: str) -> None:
+        self._last = row["rowid"]
+        self.counts[state] += 1
+
+    def _next_try(self, row: Row) -> datetime:
+        """Waits double up to the longest, each a quarter shorter to a quarter longer by chance."""
+        tries: int = row["attempts"] + row["faults"]
+        wait = min(FIRST_WAIT * (1 << min(tries, 20)), LONGEST_WAIT)
+        return self._clock() + wait * (0.75 + self._chance() / 2)
 
 
-def _write(folder: Path, message_id: str, night: str, message: bytes) -> tuple[str, str]:
+def _write(folder: Path, message_id: str, night: str, message: bytes) -> Path:
     """Write the message as a file named for its night and Message-ID: again is the same file."""
     kind, _, seal = message_id.strip("<>").split("@")[0].partition(".")
     target = folder / f"{night}-{kind}-{seal[:12]}.eml"
-    partial = target.with_suffix(".part")
-    partial.write_bytes(message)
-    partial.chmod(0o600)
-    partial.rename(target)
-    return "sent", ""
+    part = target.with_suffix(".part")
+    part.write_bytes(message)
+    part.chmod(0o600)
+    part.rename(target)
+    return target
 
 
-def _send(settings: Settings, recipient: str, message: bytes) -> tuple[str, str]:
-    """Before the session stands nothing is the message's fault; what follows the server's yes
-    (its answer to QUIT) takes nothing back."""
-    parsed = message_from_bytes(message, policy=policy.SMTP)
-    try:
-        server = _connected(settings.mail, settings.mail_password())
-    except (OSError, smtplib.SMTPException) as error:
-        return "pending", type(error).__name__
-    try:
-        server.send_message(parsed, settings.mail.sender, [recipient])
-    except smtplib.SMTPRecipientsRefused as error:
-        return _by_code(next(iter(error.recipients.values()))[0])
-    except smtplib.SMTPResponseException as error:
-        return _by_code(error.smtp_code)
-    except smtplib.SMTPServerDisconnected:
-        return "unknown", "connection lost"
-    except (OSError, smtplib.SMTPException) as error:
-        return "pending", type(error).__name__
-    finally:
-        _leave(server)
-    return "sent", ""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the outbox stands, in numbers and sentences without a recipient: for the heartbeat's
+    mail, the doctor and the end of a run."""
+
+    counts: dict[str, int]
+    oldest_owed: str
+    problems: tuple[str, ...]
+    stuck: tuple[str, ...]
+
+    @property
+    def owed(self) -> int:
+        """Messages that have not surely arrived and are tried again."""
+        return sum(self.counts.get(state, 0) for state in outbox.OWED)
+
+    @property
+    def said(self) -> list[str]:
+        """A sentence for each thing that needs a person; empty when nothing does."""
+        if not self.owed:
+            return list(self.stuck)
+        mails = "1 mail is" if self.owed == 1 else f"{self.owed} mails are"
+        why = f" ({', '.join(self.problems)})" if self.problems else ""
+        return [
+            f"{mails} still owed, the oldest of the night of {self.oldest_owed}{why}.",
+            *self.stuck,
+        ]
 
 
-def _leave(server: smtplib.SMTP) -> None:
-    with suppress(OSError, smtplib.SMTPException):
-        server.quit()
-    server.close()
+def standing(ledger: Ledger) -> Standing:
+    """How the outbox stands now."""
+    owed = outbox.owed(ledger)
+    return Standing(
+        counts=outbox.counts(ledger),
+        oldest_owed=min((row["night"] for row in owed), default=""),
+        problems=tuple(sorted({row["problem"] for row in owed if row["problem"]})),
+        stuck=tuple(_said(row) for row in outbox.stuck(ledger)),
+    )
 
 
-def _by_code(code: int) -> tuple[str, str]:
-    """A permanent refusal (5xx) needs a person; anything else is tried again."""
-    return ("refused" if 500 <= code < 600 else "pending"), f"SMTP {code}"
+_WHY = {
+    "refused": "was refused for good",
+    "undeliverable": "was given up or came back",
+}
 
 
-def _connected(mail: Mail, password: str) -> smtplib.SMTP:
-    """A session: TLS with a verified certificate, or a relay on this very machine."""
-    context = ssl.create_default_context(cafile=str(mail.ca_file) if mail.ca_file else None)
-    server: smtplib.SMTP
-    if mail.security == "tls":
-        server = smtplib.SMTP_SSL(mail.host, mail.port, timeout=TIMEOUT_SECONDS, context=context)
-    else:
-        if mail.security == "relay" and mail.host not in LOOPBACK:
-            raise smtplib.SMTPNotSupportedError("a relay without TLS must be on this machine")
-        server = smtplib.SMTP(mail.host, mail.port, timeout=TIMEOUT_SECONDS)
-    try:
-        if mail.security == "starttls":
-            server.starttls(context=context)
-        if mail.username:
-            server.login(mail.username, password)
-    except BaseException:
-        server.close()
-        raise
-    return server
+def _said(row: Row) -> str:
+    number = row["message_id"].strip("<>")
+    hint = f"when it is mended: `undertow outbox retry {number}`"
+    if "larger" in row["problem"] or "552" in row["problem"]:
+        hint = f"it is {len(row['message']):,} bytes: raise the server's limit, then {hint[20:]}"
+    return (
+        f"The {row['kind']} of the night of {row['night']} {_WHY[row['state']]} "
+        f"({row['problem']}); {hint}."
+    )

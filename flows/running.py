@@ -12,6 +12,7 @@ from flows.night import Clock, Progress, opened, walk
 from flows.settings import Settings
 from flows.steps import STEPS
 from flows.terminal import progress_shown
+from warehouse import outbox
 from warehouse.ledger import Ledger
 
 Done = dict[str, Any]
@@ -58,7 +59,7 @@ def account(home: Home) -> Done:
     try:
         run = dict(ledger.rows("SELECT * FROM run ORDER BY started_at DESC LIMIT 1")[0])
         steps = ledger.rows("SELECT * FROM step WHERE run_id = ? ORDER BY rowid", [run["run_id"]])
-        owed = len(ledger.owed())
+        owed = len(outbox.owed(ledger))
     finally:
         ledger.close()
     counts = {step["name"]: json.loads(step["counts"]) for step in steps}

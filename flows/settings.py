@@ -11,15 +11,29 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module, resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as UnparsedError
 
-from transforms.landing import Source
 from transforms.readers import reader_names
+
+if TYPE_CHECKING:
+    from transforms.landing import Source
+
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Hosts that are this very machine."""
 
 
 class SettingsError(Exception):
@@ -109,6 +123,14 @@ class Mail(_Part):
     @classmethod
     def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return _addresses(value)
+
+    @field_validator("detail")
+    @classmethod
+    def _is_sealed(cls, value: str, info: ValidationInfo) -> str:
+        is_open = info.data.get("security") == "relay" and info.data.get("host") not in LOOPBACK
+        if value == "full" and is_open:
+            raise ValueError("'none', or TLS (mail.security 'starttls' or 'tls') to that host")
+        return value
 
 
 class Alerts(_Part):
@@ -219,6 +241,8 @@ class Settings(BaseSettings):
 
     def source(self, name: str) -> Source | None:
         """The source of inbox folder ``name``; None when no reader is set and none has its name."""
+        from transforms.landing import Source
+
         given = self.sources.get(name, SourceSettings())
         reader = given.reader or (name if name in reader_names() else "")
         if not reader:

@@ -54,7 +54,11 @@ CREATE TABLE IF NOT EXISTS composed (
 CREATE TABLE IF NOT EXISTS outbox (
     message_id TEXT PRIMARY KEY, recipient TEXT NOT NULL, kind TEXT NOT NULL, night TEXT NOT NULL,
     message BLOB NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
-    problem TEXT, sent_at TEXT) STRICT;
+    problem TEXT, sent_at TEXT, first_problem TEXT, first_tried_at TEXT, next_try_at TEXT,
+    faults INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE IF NOT EXISTS heartbeat (
+    run_id TEXT PRIMARY KEY, night TEXT NOT NULL, finished_at TEXT NOT NULL,
+    counts TEXT NOT NULL, seal TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS model (
     version TEXT PRIMARY KEY, in_force_from TEXT NOT NULL UNIQUE, content TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS approval (
@@ -63,6 +67,13 @@ CREATE TABLE IF NOT EXISTS approval (
     part INTEGER, from_on TEXT, to_on TEXT, given_by TEXT NOT NULL, given_at TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 """
+ADDED = (
+    ("outbox", "first_problem", "TEXT"),
+    ("outbox", "first_tried_at", "TEXT"),
+    ("outbox", "next_try_at", "TEXT"),
+    ("outbox", "faults", "INTEGER NOT NULL DEFAULT 0"),
+)
+"""Columns that ledgers made before do not have: added when one is opened."""
 
 OLD_ALERTS = """
 ALTER TABLE alert RENAME TO alert_1;
@@ -110,8 +121,16 @@ class Ledger:
         if is_old:
             self._con.executescript(f"BEGIN; {KEPT_ALERTS} COMMIT;")
 
+        self._add_columns()
+
     def _has(self, table: str) -> bool:
         return bool(self.rows("SELECT 1 FROM sqlite_master WHERE name = ?", [table]))
+
+    def _add_columns(self) -> None:
+        for table, column, kind in ADDED:
+            held = {row["name"] for row in self.rows(f"PRAGMA table_info({table})")}
+            if column not in held:
+                self.write(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
     def close(self) -> None:
         """Close the ledger."""
@@ -220,20 +239,6 @@ class Ledger:
         """Keep what a run's mails rested on."""
         self.write(
             "INSERT OR REPLACE INTO composed VALUES (?, ?, ?)", [run_id, at.isoformat(), given]
-        )
-
-    def owed(self) -> list[sqlite3.Row]:
-        """Messages that have not surely arrived."""
-        return self.rows(
-            "SELECT * FROM outbox WHERE state IN ('pending', 'unknown') ORDER BY rowid"
-        )
-
-    def settle(self, message_id: str, state: str, now: datetime, problem: str = "") -> None:
-        """Note how an attempt to deliver ended."""
-        self.write(
-            "UPDATE outbox SET state = ?, attempts = attempts + 1, problem = ?, sent_at = "
-            "CASE WHEN ? = 'sent' THEN ? ELSE sent_at END WHERE message_id = ?",
-            [state, problem, state, now.isoformat(), message_id],
         )
 
     # runs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -73,7 +74,7 @@ def certificate(
         usage = dict.fromkeys(USAGES, False) | {"key_cert_sign": True, "crl_sign": True}
         return builder.add_extension(x509.KeyUsage(**usage), critical=True)
     return builder.add_extension(
-        x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False
+        x509.SubjectAlternativeName([known_as(host)]), critical=False
     ).add_extension(
         x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_key), critical=False
     )
@@ -90,6 +91,14 @@ USAGES = (
     "encipher_only",
     "decipher_only",
 )
+
+
+def known_as(host: str) -> x509.GeneralName:
+    """A host by its name or its address."""
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def named(common: str) -> x509.Name:

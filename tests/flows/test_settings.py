@@ -194,3 +194,26 @@ def test_a_folder_named_like_a_reader_needs_no_settings_and_another_does(file: P
     found = load(file).source("city_lab")
     assert found is not None
     assert found.reader == "clinic_csv"
+
+
+@pytest.mark.parametrize(
+    ("host", "security", "is_allowed"),
+    [
+        ("smtp.clinic.example", "relay", False),
+        ("", "relay", False),
+        ("localhost", "relay", True),
+        ("::1", "relay", True),
+        ("smtp.clinic.example", "starttls", True),
+        ("smtp.clinic.example", "tls", True),
+    ],
+)
+def test_full_detail_never_leaves_this_machine_without_tls(
+    file: Path, host: str, security: str, is_allowed: bool
+) -> None:
+    text = f'[mail]\nhost = "{host}"\nsecurity = "{security}"\ndetail = "full"\n'
+    if is_allowed:
+        file.write_text(text)
+        assert load(file).mail.detail == "full"
+    else:
+        said = refused(file, text)
+        assert said.startswith("mail.detail: 'full' is not allowed; expected 'none', or TLS")

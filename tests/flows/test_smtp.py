@@ -16,7 +16,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
-from flows import outbox
+from flows import smtp
 from flows.outbox import deliver
 from tests.flows.certificates import Authority, authority
 from tests.flows.scene import Scene, as_mail, now
@@ -146,7 +146,7 @@ def free_port() -> int:
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "TIMEOUT_SECONDS", 3)
+    monkeypatch.setattr(smtp, "TIMEOUT_SECONDS", 3)
 
 
 # ---------------------------------------------------------------- ways to a server
@@ -242,20 +242,29 @@ def test_the_password_is_given_only_inside_tls_and_a_wrong_one_loses_no_mail(
 # ---------------------------------------------------------------- what servers answer
 
 
-@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize(
-    ("answer", "state"),
-    [("550 no such user", "refused"), ("552 too big", "refused"), ("451 later", "pending")],
+    ("command", "answer", "state", "attempts"),
+    [
+        ("MAIL", "552 too big", "refused", 1),
+        ("MAIL", "550 no such sender", "pending", 0),
+        ("MAIL", "451 later", "pending", 1),
+        ("RCPT", "550 no such user", "refused", 1),
+        ("RCPT", "451 later", "pending", 1),
+        ("DATA", "550 no such user", "refused", 1),
+        ("DATA", "552 too big", "refused", 1),
+        ("DATA", "451 later", "pending", 1),
+    ],
 )
 def test_a_permanent_no_is_refused_and_a_passing_one_is_tried_again(
-    post: Post, start: Start, command: str, answer: str, state: str
+    post: Post, start: Start, command: str, answer: str, state: str, attempts: int
 ) -> None:
     server = start("relay")
     server.answers[command] = answer
     number = post.owe()
 
     assert post.deliver() == {state: 1}
-    assert post.state() == (state, 1, f"SMTP {answer[:3]}")
+    where = "body" if command == "DATA" else command  # aiosmtpd answers at the end of the body
+    assert post.state() == (state, attempts, f"SMTP {answer[:3]} at {where}")
     assert server.mails == []
 
     server.answers.clear()
@@ -307,7 +316,7 @@ def test_a_server_that_is_down_or_mute_leaves_the_mail_pending(
     assert post.deliver() == {"pending": 1}
     assert post.state()[2] == "ConnectionRefusedError"
 
-    monkeypatch.setattr(outbox, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(smtp, "TIMEOUT_SECONDS", 0.2)
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()

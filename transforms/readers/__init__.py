@@ -10,11 +10,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from transforms.landing import Opened, Reading
+if TYPE_CHECKING:  # settings ask for names only, and must load at once
+    from transforms.landing import Opened, Reading
 
-Read = Callable[[Opened], Reading]
+Read = Callable[["Opened"], "Reading"]
 
 
 def reader_names() -> tuple[str, ...]:
