@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -11,6 +12,7 @@ from typing import Literal
 import duckdb
 
 from flows.home import Home
+from flows.outbox import standing
 from flows.settings import SettingsError, load
 from warehouse import publish, store
 from warehouse.landed import DamagedError, sha256
@@ -35,13 +37,14 @@ def as_text(checks: list[Check]) -> str:
 
 
 def examined(home: Home, environ: Mapping[str, str]) -> list[Check]:
-    """Versions, home, settings, disk, permissions, mail."""
+    """Versions, home, settings, disk, permissions, mail, what the outbox owes."""
     return [
         _versions(),
         _home(home),
         _settings(home),
         _disk(home),
         _mail(home),
+        *_outbox(home),
         Check("runner", "note", "Prefect" if environ.get("PREFECT_API_URL") else "this process"),
     ]
 
@@ -98,6 +101,24 @@ def _mail(home: Home) -> Check:
     if mail.detail == "full" and mail.security == "relay":
         return Check("mail", "bad", "detail is full but the relay is without TLS")
     return Check("mail", "good", f"{mail.host}:{mail.port} by {mail.security}")
+
+
+def _outbox(home: Home) -> list[Check]:
+    """What is owed is noted, what waits for a person is bad; nothing before the first night."""
+    if not home.ledger.exists():
+        return []
+    try:
+        ledger = Ledger(home.ledger)
+        try:
+            found = standing(ledger)
+        finally:
+            ledger.close()
+    except sqlite3.Error as error:
+        return [Check("outbox", "bad", f"the ledger cannot be read: {type(error).__name__}")]
+    told = [Check("outbox", "bad", said) for said in found.stuck]
+    if found.owed:
+        told.append(Check("outbox", "note", found.said[0]))
+    return told or [Check("outbox", "good", "every mail was sent")]
 
 
 def _landed(home: Home, ledger: Ledger) -> Check:

@@ -58,6 +58,21 @@ class Home:
         return self.root / "mail"
 
     @property
+    def bounces(self) -> Path:
+        """Where delivery reports are dropped, if anywhere: made by whoever drops them."""
+        return self.mail / "bounces"
+
+    @property
+    def heartbeat(self) -> Path:
+        """The last completed night's heartbeat."""
+        return self.root / "heartbeat.json"
+
+    @property
+    def watch(self) -> Path:
+        """What ``undertow watch`` remembers."""
+        return self.root / "watch.json"
+
+    @property
     def report(self) -> Path:
         """The nights' pages."""
         return self.root / "report"

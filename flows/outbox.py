@@ -7,7 +7,7 @@ Message-ID; one that was refused or given up waits for a person, and is told of.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -59,6 +59,10 @@ def deliver(
         else:
             post.write(home.mail)
     return post.counts
+
+
+class UnknownMailError(LookupError):
+    """No mail, or more than one, has that Message-ID."""
 
 
 class _Post:
@@ -225,3 +229,60 @@ def _said(row: Row) -> str:
         f"The {row['kind']} of the night of {row['night']} {_WHY[row['state']]} "
         f"({row['problem']}); {hint}."
     )
+
+
+def listed(
+    ledger: Ledger, *, everything: bool, with_address: bool
+) -> tuple[list[dict[str, object]], str]:
+    """Mails that have not arrived (or all) as records and as lines; never a body."""
+    names = ["message_id", "kind", "night", "state", "attempts", "faults", "problem"]
+    names += ["next_try_at", "recipient"] if with_address else ["next_try_at"]
+    condition = "true" if everything else "state <> 'sent'"
+    rows = ledger.rows(f"SELECT {', '.join(names)} FROM outbox WHERE {condition} ORDER BY rowid")
+    found = [{**row, "message_id": row["message_id"].strip("<>")} for row in map(dict, rows)]
+    return found, "\n".join(map(_line, found)) or "Every mail was sent."
+
+
+def _line(row: dict[str, object]) -> str:
+    tries = f"{row['attempts']} attempts, {row['faults']} without an answer"
+    more = [str(row[name]) for name in ("problem", "recipient") if row.get(name)]
+    return ", ".join([f"{row['state']:<13} {row['message_id']}  {row['night']}: {tries}", *more])
+
+
+def ask_again(ledger: Ledger, numbers: Sequence[str]) -> None:
+    """Owe again mails that were refused or given up.
+
+    Raises:
+        UnknownMailError: one of the numbers is no mail's; nothing was changed then.
+    """
+    outbox.ask_again(ledger, [_known(ledger, number) for number in numbers])
+
+
+def came_back(ledger: Ledger, number: str) -> str:
+    """Note that a mail came back; its Message-ID.
+
+    Raises:
+        UnknownMailError: no mail has that number, or it was never handed over.
+    """
+    found = _known(ledger, number)
+    if not outbox.bounce(ledger, found, "bounced"):
+        raise UnknownMailError(f"{number} was not handed over yet: `undertow outbox list`")
+    return found.strip("<>")
+
+
+def _known(ledger: Ledger, number: str) -> str:
+    """The Message-ID that begins so, with or without its brackets."""
+    given = number.strip("<>")
+    rows = ledger.rows(
+        "SELECT message_id FROM outbox WHERE substr(message_id, 2, ?) = ?", [len(given), given]
+    )
+    if len(rows) != 1 or not given:
+        many = "several mails begin" if rows else "no mail begins"
+        raise UnknownMailError(f"{many} with {number!r}: see `undertow outbox list --all`")
+    return str(rows[0]["message_id"])
+
+
+def as_counts(done: Mapping[str, int], bounced: int = 0) -> str:
+    """A delivery in a line."""
+    said = [f"{count} {state}" for state, count in done.items() if count]
+    return ", ".join([*said, *([f"{bounced} came back"] if bounced else [])]) or "Nothing is due."

@@ -59,7 +59,7 @@ def account(home: Home) -> Done:
     try:
         run = dict(ledger.rows("SELECT * FROM run ORDER BY started_at DESC LIMIT 1")[0])
         steps = ledger.rows("SELECT * FROM step WHERE run_id = ? ORDER BY rowid", [run["run_id"]])
-        owed = len(outbox.owed(ledger))
+        owed, stuck = len(outbox.owed(ledger)), len(outbox.stuck(ledger))
     finally:
         ledger.close()
     counts = {step["name"]: json.loads(step["counts"]) for step in steps}
@@ -69,6 +69,7 @@ def account(home: Home) -> Done:
         "steps": counts,
         "seconds": {step["name"]: round(step["seconds"], 3) for step in steps},
         "mails_owed": owed,
+        "mails_stuck": stuck,
     }
 
 
@@ -83,6 +84,8 @@ def as_account(done: Done) -> str:
     is_held = steps.get("alert", {}).get("held", 0)
     held = " (the list is held back: see the heartbeat or `undertow model`)" if is_held else ""
     owed = f"; {done['mails_owed']} mails still owed" if done["mails_owed"] else ""
+    if done["mails_stuck"]:
+        owed += f"; {done['mails_stuck']} refused or given up: see `undertow outbox list`"
     return "\n".join(
         [
             f"Night of {done['night']}: {done['state']} in {sum(done['seconds'].values()):.1f} s",

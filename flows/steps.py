@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from flows import compose, landing, page
+from flows import bounces, compose, landing, page
 from flows.compute import compute, prepare
 from flows.intake import quote, read_files
 from flows.night import Counts, Night, NightFailedError, Step
@@ -127,6 +127,7 @@ def check(night: Night) -> Counts:
 
 def alert(night: Night) -> Counts:
     """Open alerts and put the night's mails into the outbox, before anything is published."""
+    bounces.take(night.home.bounces, night.ledger)
     night.digest = store.digest(night.db)
     night.ledger.keep_tables(night.run_id, store.table_digests(night.db))
     if night.counts["read"]["rebuilt"]:  # else the views are those of the file it goes on from
