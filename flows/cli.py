@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from flows.commands import analysis, certificate, nights, notices, outbox, waiting
+from flows.commands import analysis, certificate, nights, notices, outbox, waiting, watch
 
 LOCKED = 75
 USAGE = {
@@ -27,7 +27,7 @@ def cli() -> None:
     """Undertow tells a care team when fasting insulin climbs under normal glucose."""
 
 
-for group in (nights, analysis, certificate, waiting, notices, outbox):
+for group in (nights, analysis, certificate, waiting, notices, outbox, watch):
     for command in group.COMMANDS:
         cli.add_command(command)
 

@@ -16,10 +16,12 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
+from flows import heartbeat
 from flows.home import Home, locked, make, working_space
 from flows.settings import Settings
 from flows.version import version as version_of
 from transforms.approvals import Approval
+from warehouse import heartbeats
 from warehouse.ledger import Ledger
 
 Clock = Callable[[], datetime]
@@ -168,7 +170,15 @@ def finished(night: Night) -> Iterator[None]:
         night.ledger.finish(night.run_id, night.clock(), "failed", problem=type(error).__name__)
         raise
     night.close()
+    _end(night)
+
+
+def _end(night: Night) -> None:
+    """The night is whole: its end and its heartbeat are one."""
     published = night.published.name if night.published else ""
-    night.ledger.finish(
-        night.run_id, night.clock(), "done", digest=night.digest, warehouse=published
-    )
+    now = night.clock()
+    with night.ledger.transaction():
+        night.ledger.finish(night.run_id, now, "done", digest=night.digest, warehouse=published)
+        counts = heartbeat.counted(night.counts)
+        beat = heartbeats.note(night.ledger, night.as_of.isoformat(), night.run_id, now, counts)
+    heartbeat.write(night.home.heartbeat, beat)

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from sqlite3 import Row
 
+from flows.eml import write_mail
 from flows.home import Home, LockedError, locked
 from flows.settings import Settings, SettingsError
 from flows.smtp import Outcome, Session, UnusableError, session
@@ -93,7 +94,7 @@ class _Post:
     def write(self, folder: Path) -> None:
         """Write every message as a file."""
         while row := self._next():
-            _write(folder, row["message_id"], row["night"], bytes(row["message"]))
+            write_mail(folder, row["message_id"], row["night"], bytes(row["message"]))
             self._settle(row, Outcome("sent"))
 
     def send(self) -> None:
@@ -162,17 +163,6 @@ class _Post:
         tries: int = row["attempts"] + row["faults"]
         wait = min(FIRST_WAIT * (1 << min(tries, 20)), LONGEST_WAIT)
         return self._clock() + wait * (0.75 + self._chance() / 2)
-
-
-def _write(folder: Path, message_id: str, night: str, message: bytes) -> Path:
-    """Write the message as a file named for its night and Message-ID: again is the same file."""
-    kind, _, seal = message_id.strip("<>").split("@")[0].partition(".")
-    target = folder / f"{night}-{kind}-{seal[:12]}.eml"
-    part = target.with_suffix(".part")
-    part.write_bytes(message)
-    part.chmod(0o600)
-    part.rename(target)
-    return target
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,6 +274,17 @@ def load(file: Path) -> Settings:
     Raises:
         SettingsError: naming every wrong key, its value and what is allowed.
     """
+    settings = parsed(file)
+    _check_tables(settings)
+    return settings
+
+
+def parsed(file: Path) -> Settings:
+    """The settings without a look at the mappings of tables, for which readers must be loaded.
+
+    Raises:
+        SettingsError: naming every wrong key, its value and what is allowed.
+    """
     try:
         given = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -289,9 +300,27 @@ def load(file: Path) -> Settings:
         raise SettingsError("\n".join(_said(item) for item in error.errors())) from None
     except UnparsedError as error:
         raise SettingsError(f"environment: {error}; lists are written as JSON") from None
-    _check_tables(settings)
     settings.mail_password()  # one that cannot be used is told now, not when mails are due
     return settings
+
+
+def salvaged(file: Path) -> Settings:
+    """What can be used of settings that are wrong: every section that is right by itself. For
+    those who must speak even then."""
+    try:
+        given = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        given = {}
+    right = {name: part for name, part in given.items() if _is_right({name: part})}
+    return Settings(**right) if _is_right(right) else Settings.model_construct()
+
+
+def _is_right(given: dict[str, Any]) -> bool:
+    try:
+        Settings(**given)
+    except (ValidationError, UnparsedError, TypeError):
+        return False
+    return True
 
 
 def _check_tables(settings: Settings) -> None:

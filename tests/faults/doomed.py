@@ -32,9 +32,11 @@ INSIDE = (
     "inside warehouse.ledger.Ledger.note_published",
     "inside warehouse.publish.prune",
     "inside warehouse.publish.sync_folder",
-    "inside flows.outbox._write",
-    "inside warehouse.ledger.Ledger.settle",
+    "inside flows.eml.write_mail",
+    "inside warehouse.outbox.settle",
     "inside warehouse.ledger.Ledger.finish",
+    "inside warehouse.heartbeats.note",
+    "inside flows.heartbeat.write",
 )
 """And after the first call of a function that leaves something behind."""
 

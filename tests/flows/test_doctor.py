@@ -12,6 +12,7 @@ import pytest
 
 from flows import doctor
 from tests.flows.scene import MARKED, NIGHT, Scene, undertow
+from warehouse.heartbeats import from_json
 
 
 def states(found: list[dict[str, str]]) -> dict[str, str]:
@@ -91,6 +92,16 @@ def test_verify_finds_nothing_wrong_with_what_was_not_touched(after: Scene) -> N
 
     assert said.code == 0
     assert set(states(said.json).values()) == {"good"}
+
+
+def test_a_whole_night_counts_itself(after: Scene) -> None:
+    beat = from_json(after.home.heartbeat.read_text())
+    assert beat is not None
+    assert (beat.night, beat.counts["mails_sent"]) == ("2026-03-02", 1)
+    assert [row["night"] for row in after.ledger("SELECT night FROM heartbeat ORDER BY rowid")] == [
+        "2026-03-01",
+        "2026-03-02",
+    ]
 
 
 def test_verify_of_an_empty_home_has_nothing_to_check(scene: Scene) -> None:
