@@ -120,7 +120,6 @@ class Ledger:
         self._con.executescript(f"{OLD_ALERTS if is_old else ''}{SCHEMA}")
         if is_old:
             self._con.executescript(f"BEGIN; {KEPT_ALERTS} COMMIT;")
-
         self._add_columns()
 
     def _has(self, table: str) -> bool:
