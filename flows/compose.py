@@ -19,6 +19,7 @@ import duckdb
 from flows.home import Home
 from flows.letters import Given, Post, Row
 from flows.night import Counts, Night
+from flows.outbox import standing
 from flows.settings import Settings, SettingsError
 from flows.version import changed
 from transforms import telling
@@ -72,6 +73,7 @@ def given_of(night: Night) -> Given:
         earlier=tuple(opened[date.fromisoformat(run["night"])] for run in runs),
         last_quiet_on=_last_quiet(night.ledger),
         panels=panels(night.home, night.settings),
+        notes=tuple(standing(night.ledger).said),
     )
 
 

@@ -167,8 +167,8 @@ class _Post:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the outbox stands, in numbers and sentences without a recipient: for the heartbeat's
-    mail, the doctor and the end of a run."""
+    """How the outbox stands, in numbers and sentences without a recipient (and without a full
+    stop): for the heartbeat's mail and the doctor."""
 
     counts: dict[str, int]
     oldest_owed: str
@@ -188,7 +188,7 @@ class Standing:
         mails = "1 mail is" if self.owed == 1 else f"{self.owed} mails are"
         why = f" ({', '.join(self.problems)})" if self.problems else ""
         return [
-            f"{mails} still owed, the oldest of the night of {self.oldest_owed}{why}.",
+            f"{mails} still owed, the oldest of the night of {self.oldest_owed}{why}",
             *self.stuck,
         ]
 
@@ -217,7 +217,7 @@ def _said(row: Row) -> str:
         hint = f"it is {len(row['message']):,} bytes: raise the server's limit, then {hint[20:]}"
     return (
         f"The {row['kind']} of the night of {row['night']} {_WHY[row['state']]} "
-        f"({row['problem']}); {hint}."
+        f"({row['problem']}); {hint}"
     )
 
 

@@ -121,7 +121,7 @@ def test_a_dead_host_never_makes_a_message_be_given_up(post: Post, server: RudeS
     post.ledger.write("UPDATE outbox SET faults = ?", [MOST_ATTEMPTS])
     assert post.deliver(relay(server.port)) == {"pending": 3}
     assert standing(post.ledger).said == [
-        "3 mails are still owed, the oldest of the night of 2026-03-01 (ConnectionRefusedError)."
+        "3 mails are still owed, the oldest of the night of 2026-03-01 (ConnectionRefusedError)"
     ]
 
 
