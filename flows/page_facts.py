@@ -177,12 +177,12 @@ def nights(con: duckdb.DuckDBPyConnection, ledger: Ledger, run_id: str, night: d
     failed = dict(frame(con, _FAILED).iter_rows())
     return [
         {
-            "night": run["night"],
             "rows_in": 0,
             "quarantined_pct": None,
             "failed": failed.get(run["run_id"]),
             **of_steps(ledger, run["run_id"]),
             **came.get(run["night"], {}),
+            "night": run["night"],
         }
         for run in reversed(runs)
     ]

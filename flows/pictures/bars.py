@@ -17,14 +17,14 @@ WIDE, TALL = 148.0, 44.0
 
 def shares(parts: Sequence[Part], whole: float, alt: str) -> Picture:
     """One bar of parts on the length of ``whole``; what is there at all can be seen."""
-    drawn = [box(0, 0, LENGTH, THICK, fill="var(--line)")]
-    x = 0.0
-    for colour, much in parts:
-        if much <= 0 or whole <= 0:
-            continue
-        wide = min(max(LENGTH * much / whole, LEAST), LENGTH - x)
-        drawn.append(box(x, 0, wide, THICK, fill=f"var(--{colour})"))
-        x += wide
+    there = [(colour, much) for colour, much in parts if much > 0 and whole > 0]
+    wide = [max(LENGTH * much / whole, LEAST) for _, much in there]
+    if wide:
+        wide[wide.index(max(wide))] -= max(sum(wide) - LENGTH, 0.0)
+    drawn, x = [box(0, 0, LENGTH, THICK, fill="var(--line)")], 0.0
+    for (colour, _), width in zip(there, wide, strict=True):
+        drawn.append(box(x, 0, width, THICK, fill=f"var(--{colour})"))
+        x += width
     return Picture(drawing(LENGTH, THICK, alt, *drawn, edge=0, preserveAspectRatio="none"), alt)
 
 
