@@ -7,17 +7,20 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Literal
 
 import duckdb
 
 from flows.home import Home
 from flows.outbox import standing
+from flows.reading import published_file
 from flows.settings import SettingsError, load
-from warehouse import publish, store
+from warehouse import store
 from warehouse.landed import DamagedError, sha256
 from warehouse.landed import verified as landed_verified
 from warehouse.ledger import Ledger
+from warehouse.pseudonyms import is_pseudonymous
 
 MIN_FREE_BYTES = 2_000_000_000
 
@@ -45,6 +48,7 @@ def examined(home: Home, environ: Mapping[str, str]) -> list[Check]:
         _disk(home),
         _mail(home),
         *_outbox(home),
+        _privacy(home),
         Check("runner", "note", "Prefect" if environ.get("PREFECT_API_URL") else "this process"),
     ]
 
@@ -121,6 +125,22 @@ def _outbox(home: Home) -> list[Check]:
     return told or [Check("outbox", "good", "every mail was sent")]
 
 
+def _privacy(home: Home) -> Check:
+    """Whom the published file names, and whether that is what the settings say."""
+    try:
+        is_apart = load(home.settings).privacy.pseudonym_key_file is not None
+    except SettingsError:
+        return Check("privacy", "bad", "settings cannot be read")
+    if home.care.exists() and home.care.stat().st_mode & 0o077:
+        return Check("privacy", "bad", "others may look into care/: chmod 700 it")
+    theirs = published_file(home, for_analysts=True)
+    is_so = theirs is not None and is_pseudonymous(theirs)
+    if is_apart != is_so:
+        return Check("privacy", "note", "the key was set or taken away: from the next night on")
+    said = "knows people by pseudonym" if is_so else "names people by the sources' identifiers"
+    return Check("privacy", "good", f"the file in warehouse/ {said}")
+
+
 def _landed(home: Home, ledger: Ledger) -> Check:
     rows = ledger.rows("SELECT DISTINCT sha256 FROM file")
     damaged = [row["sha256"][:12] for row in rows if not _is_whole(home, row["sha256"])]
@@ -138,25 +158,31 @@ def _is_whole(home: Home, digest: str) -> bool:
 
 
 def _published(home: Home, ledger: Ledger) -> list[Check]:
-    current = publish.current(home.warehouse)
+    current, theirs = published_file(home), published_file(home, for_analysts=True)
     if current is None:
         return [Check("warehouse", "note", "nothing is published yet")]
-    bytes_then = ledger.rows("SELECT sha256 FROM published WHERE file = ?", [current.name])
-    whole = Check("published file", "good", "has the bytes it was published with")
-    if not bytes_then or bytes_then[0]["sha256"] != sha256(current):
-        whole = Check("published file", "bad", f"{current.name} was changed or damaged")
+    whole = [_bytes("published file", current, ledger)]
+    if theirs and theirs != current:
+        whole.append(_bytes("analyst file", theirs, ledger))
     run = ledger.rows(
         "SELECT digest FROM run WHERE warehouse = ? AND state = 'done'", [current.name]
     )
     try:
         with duckdb.connect(str(current), read_only=True) as con:
             return [
-                whole,
+                *whole,
                 _named("digest", lambda: _digest(con, run[0]["digest"] if run else "")),
                 _named("account", lambda: _account(con)),
             ]
     except duckdb.Error as error:
-        return [whole, Check("warehouse", "bad", f"cannot be read: {type(error).__name__}")]
+        return [*whole, Check("warehouse", "bad", f"cannot be read: {type(error).__name__}")]
+
+
+def _bytes(name: str, file: Path, ledger: Ledger) -> Check:
+    then = ledger.rows("SELECT sha256 FROM published WHERE file = ?", [file.name])
+    if not then or then[0]["sha256"] != sha256(file):
+        return Check(name, "bad", f"{file.name} was changed or damaged")
+    return Check(name, "good", "has the bytes it was published with")
 
 
 def _named(name: str, look: Callable[[], str]) -> Check:

@@ -83,6 +83,8 @@ def export(
     to: Path,
     clock: Callable[[], datetime],
     shard_rows: int = SHARD_ROWS,
+    *,
+    is_identified: bool = False,
 ) -> dict[str, Any]:
     """Write the published warehouse as ``kind`` into ``to``; return what was written.
 
@@ -92,6 +94,7 @@ def export(
         to: a folder that is not there yet, or is empty.
         clock: the time, for the account.
         shard_rows: about how many observations are in memory at once.
+        is_identified: from the care team's file, where analysts have another one.
 
     Raises:
         ExportError: ``to`` holds something, or what was written departs from its shape.
@@ -100,7 +103,10 @@ def export(
     target = to.expanduser().absolute()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ExportError(f"{target} is there already and is not an empty folder")
-    with published(home) as con, _whole(target) as folder:
+    with (
+        published(home, for_analysts=not is_identified) as con,
+        _whole(target) as folder,
+    ):
         as_of = frame(con, "SELECT as_of FROM tonight").item()
         under_way = Export(con, folder, as_of, clock(), shard_rows)
         KINDS[kind](under_way)

@@ -53,6 +53,11 @@ class Home:
         return self.root / "warehouse"
 
     @property
+    def care(self) -> Path:
+        """The care team's own files, where analysts have pseudonymous ones."""
+        return self.root / "care"
+
+    @property
     def mail(self) -> Path:
         """Messages as files, when no SMTP host is set."""
         return self.root / "mail"

@@ -71,7 +71,13 @@ class Night:
     @property
     def build(self) -> Path:
         """The file under construction: beside the published ones, so that a rename is atomic."""
-        return (self.build_folder or self.home.warehouse) / ".build.duckdb"
+        return (self.build_folder or self.own_folder) / ".build.duckdb"
+
+    @property
+    def own_folder(self) -> Path:
+        """Where the care team's file is published: analysts do not look into ``care/``."""
+        is_apart = self.settings.privacy.pseudonym_key_file is not None
+        return self.home.care if is_apart else self.home.warehouse
 
     def close(self) -> None:
         """Close the build's connection if it is open."""
@@ -106,6 +112,9 @@ def opened(
         PastNightError: ``as_of`` lies before the last completed night.
     """
     make(home)
+    if settings.privacy.pseudonym_key_file:
+        home.care.mkdir(mode=0o700, exist_ok=True)
+        home.care.chmod(0o700)
     with locked(home), working_space(home) as scratch:
         ledger = Ledger(home.ledger)
         try:

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from flows.home import Home
+from warehouse.pseudonyms import is_pseudonymous
 from warehouse.publish import current
 from warehouse.store import frame
 
@@ -24,14 +25,27 @@ class UnknownAlertError(LookupError):
     """No alert has that number."""
 
 
+def published_file(home: Home, *, for_analysts: bool = False) -> Path | None:
+    """The newest published file for whom it is; None before the first publish.
+
+    The care team's names people. Where pseudonyms are in force it lies in ``care/``, and analysts
+    have another one in ``warehouse/``; else one file in ``warehouse/`` is for both.
+    """
+    if for_analysts:
+        return current(home.warehouse)
+    found = (current(home.care), current(home.warehouse))
+    return next((path for path in found if path and not is_pseudonymous(path)), None)
+
+
 @contextmanager
-def published(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A read-only connection to the newest published file, shut off from other files.
+def published(home: Home, *, for_analysts: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A read-only connection to the newest published file (:func:`published_file`), shut off from
+    other files.
 
     Raises:
         NothingPublishedError: nothing is published.
     """
-    path = current(home.warehouse)
+    path = published_file(home, for_analysts=for_analysts)
     if path is None:
         raise NothingPublishedError(
             f"nothing is published in {home.root}: run `undertow run` first"
@@ -43,7 +57,7 @@ def published(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def kept_file(home: Home, name: str) -> Path | None:
     """The published file of that name, with patients as sources name them, if it is still kept."""
-    places = (home.root / "care" / name, home.warehouse / name)
+    places = (home.care / name, home.warehouse / name)
     return next((path for path in places if name and path.is_file()), None)
 
 

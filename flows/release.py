@@ -116,7 +116,7 @@ def _table(name: str) -> ReleaseTable:
 
 
 def _counted(home: Home, table: ReleaseTable) -> tuple[str, pl.LazyFrame]:
-    with published(home) as con:
+    with published(home, for_analysts=True) as con:
         nights = frame(con, "SELECT as_of FROM tonight")["as_of"].to_list()
         if not nights:
             raise NothingPublishedError("the published file holds no night: run `undertow run`")

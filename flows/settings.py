@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Hosts that are this very machine."""
+LEAST_KEY_BYTES, LEAST_KEY_SIGNS = 32, 8
+"""Bytes of a key, and how many different ones: 32 random bytes have fewer once in 10^36."""
 
 
 class SettingsError(Exception):
@@ -256,6 +258,31 @@ class Settings(BaseSettings):
             codes=given.codes,
         )
 
+    def pseudonym_key(self, home: Path) -> bytes | None:
+        """The key of the pseudonyms, None where none is set; ``home`` is where it must not lie.
+
+        Raises:
+            SettingsError: the file cannot be used, and why.
+        """
+        file = self.privacy.pseudonym_key_file
+        if file is None:
+            return None
+        name = "privacy.pseudonym_key_file"
+        if (home / "warehouse").resolve() in file.expanduser().resolve().parents:
+            raise SettingsError(f"{name}: lies in warehouse/, which analysts read; move it")
+        try:
+            if file.expanduser().stat().st_mode & 0o077:
+                raise SettingsError(f"{name}: others may read it; chmod 600 it")
+            key = file.expanduser().read_bytes()
+        except OSError as error:
+            raise SettingsError(f"{name}: {type(error).__name__}") from None
+        if len(key) < LEAST_KEY_BYTES or len(set(key)) < LEAST_KEY_SIGNS:
+            raise SettingsError(
+                f"{name}: not a key; make one of {LEAST_KEY_BYTES} random bytes or more, such as "
+                "`head -c 32 /dev/urandom`"
+            )
+        return key
+
     def mail_password(self) -> str:
         """The password, from the environment or the private file."""
         if self.mail.password_file is None:
@@ -275,6 +302,7 @@ def load(file: Path) -> Settings:
         SettingsError: naming every wrong key, its value and what is allowed.
     """
     settings = parsed(file)
+    settings.pseudonym_key(file.parent)
     _check_tables(settings)
     return settings
 

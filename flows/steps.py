@@ -9,11 +9,12 @@ from pathlib import Path
 
 import duckdb
 
-from flows import bounces, compose, landing, page
+from flows import analyst, bounces, compose, landing, page
 from flows.compute import compute, prepare
 from flows.intake import quote, read_files
 from flows.night import Counts, Night, NightFailedError, Step
 from flows.outbox import deliver
+from flows.reading import published_file
 from flows.refit import models
 from transforms.catalog.reasons import REASONS
 from transforms.catalog.tables import HISTORY
@@ -52,7 +53,7 @@ def read(night: Night) -> Counts:
 def _start(night: Night) -> Path | None:
     """The published file to go on from, unless other code or source settings made it: a night is
     a function of its files, its date and its version, so a new version starts from the files."""
-    current = publish.current(night.home.warehouse)
+    current = published_file(night.home)
     if current and night.ledger.made_by(current.name) == night.code_version and _opens(current):
         return current
     return None
@@ -137,8 +138,9 @@ def alert(night: Night) -> Counts:
 
 def publish_(night: Night) -> Counts:
     """Close, verify and swap in the new warehouse, unless it would be the same one again."""
-    current = publish.current(night.home.warehouse)
-    if current and not night.counts["read"]["files"] and _is_same_again(night):
+    current = published_file(night.home)
+    is_new = night.counts["read"]["files"] or not analyst.is_settled(night)
+    if current and not is_new and _is_same_again(night):
         night.published = current
         night.close()
         night.build.unlink()
@@ -148,9 +150,12 @@ def publish_(night: Night) -> Counts:
     night.db.execute("CHECKPOINT")
     night.close()
     rows = publish.verify(night.build, night.digest)
+    for_analysts = analyst.written(night)
     night.ledger.note_published(publish.version_name(night.run_id), sha256(night.build))
-    night.published = publish.publish(night.home.warehouse, night.build, night.run_id)
-    publish.prune(night.home.warehouse, night.settings.publish.keep)
+    night.published = publish.publish(night.own_folder, night.build, night.run_id)
+    analyst.settle(night, for_analysts)
+    for folder in (night.home.warehouse, night.home.care):
+        publish.prune(folder, night.settings.publish.keep)
     return {"published": 1, **{f"rows of {name}": count for name, count in rows.items()}}
 
 
@@ -227,7 +232,7 @@ def _keep_night(night: Night) -> None:
 
 def _keep_old_verdicts(night: Night) -> None:
     """A rebuild begins with an empty file: bring the verdicts of past nights over."""
-    current = publish.current(night.home.warehouse)
+    current = published_file(night.home)
     if night.counts["read"]["rebuilt"] and current and _opens(current):
         night.db.execute(f"ATTACH {store.quoted(current)} AS before (READ_ONLY)")
         night.db.execute(

@@ -54,6 +54,12 @@ def quoted(text: object) -> str:
 
 def create(con: duckdb.DuckDBPyConnection) -> None:
     """Make the kept tables that do not exist yet, and the empty staging tables."""
+    create_tables(con)
+    stage(con)
+
+
+def create_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the kept tables that do not exist yet."""
     con.execute("CREATE SCHEMA IF NOT EXISTS store")
     for table in TABLES.values():
         columns = ", ".join(f'"{name}" {FIELDS[name].type}' for name in table.columns)
@@ -62,7 +68,6 @@ def create(con: duckdb.DuckDBPyConnection) -> None:
         "CREATE TABLE IF NOT EXISTS store.digest (table_name VARCHAR PRIMARY KEY, n BIGINT, "
         "total HUGEINT)"
     )
-    stage(con)
 
 
 def stage(con: duckdb.DuckDBPyConnection) -> None:

@@ -67,12 +67,13 @@ def validate(
 @click.command("export")
 @click.argument("kind", type=click.Choice(["omop", "meds", "fhir", "parquet", "arrow"]))
 @click.option("--to", required=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--identified", is_flag=True, help="From the care team's file, with real ids.")
 @shared
-def export_(kind: str, to: Path, home: str | None, as_json: bool) -> None:
+def export_(kind: str, to: Path, identified: bool, home: str | None, as_json: bool) -> None:
     """Write the published warehouse in a shape of the field: it holds patients' data."""
     from flows.export import as_text, export
 
-    done = export(home_of(home), kind, to, clock)
+    done = export(home_of(home), kind, to, clock, is_identified=identified)
     tell(done, as_json, as_text(done))
 
 
@@ -95,4 +96,16 @@ def release(name: str, to: Path | None, home: str | None, as_json: bool) -> None
     tell(asdict(done), as_json, as_text(done))
 
 
-COMMANDS = (explain, model, validate, export_, release)
+@click.command()
+@click.argument("who")
+@shared
+def crosswalk(who: str, home: str | None, as_json: bool) -> None:
+    """Say whose pseudonym WHO is, or what WHO's pseudonym is: for the care team."""
+    from flows.analyst import told_apart
+    from flows.home import require
+
+    found = told_apart(require(home_of(home)), who)
+    tell(found, as_json, f"{found['patient_id']}  {found['pseudonym']}")
+
+
+COMMANDS = (explain, model, validate, export_, release, crosswalk)

@@ -21,7 +21,9 @@ class Field:
 _SLOPE, _LEVEL = "90 % interval of the slope", "90 % interval of the level now"
 FIELDS: dict[str, Field] = {
     # who and what
-    "patient_id": Field("VARCHAR", "The person, by the source's own identifier."),
+    "patient_id": Field(
+        "VARCHAR", "The person, by the source's own identifier or, in an analyst file, a pseudonym."
+    ),
     "survivor_id": Field("VARCHAR", "The record that a merged patient lives on under."),
     "analyte": Field("VARCHAR", "What was measured, a name of the analyte catalog."),
     "kind": Field(
