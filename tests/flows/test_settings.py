@@ -174,6 +174,48 @@ def test_a_password_file_that_is_missing_is_told_before_the_night(
     assert said.startswith("mail.password_file")
 
 
+def key_text(path: Path) -> str:
+    return f'[privacy]\npseudonym_key_file = "{path}"\n'
+
+
+def test_a_key_of_pseudonyms_is_taken_and_shown_nowhere(file: Path, tmp_path: Path) -> None:
+    key = bytes(range(200, 240))
+    (tmp_path / "key").write_bytes(key)
+    (tmp_path / "key").chmod(0o600)
+    file.write_text(key_text(tmp_path / "key"))
+    settings = load(file)
+
+    assert settings.pseudonym_key(file.parent) == key
+    assert "\\xc8" not in repr(settings)
+    file.write_text("")
+    assert load(file).pseudonym_key(file.parent) is None
+
+
+@pytest.mark.parametrize(
+    ("place", "content", "mode", "said"),
+    [
+        ("key", bytes(range(40)), 0o640, "chmod 600"),
+        ("key", bytes(range(31)), 0o600, "32 random bytes"),
+        ("key", b"a" * 40, 0o600, "32 random bytes"),
+        ("none", b"", 0o600, "FileNotFoundError"),
+        ("home/warehouse/key", bytes(range(40)), 0o600, "which analysts read"),
+    ],
+)
+def test_a_key_that_is_none_is_refused_before_the_night(
+    tmp_path: Path, place: str, content: bytes, mode: int, said: str
+) -> None:
+    (tmp_path / "home" / "warehouse").mkdir(parents=True)
+    if content:
+        (tmp_path / place).write_bytes(content)
+        (tmp_path / place).chmod(mode)
+
+    told = refused(tmp_path / "home" / "undertow.toml", key_text(tmp_path / place))
+
+    assert told.startswith("privacy.pseudonym_key_file: ")
+    assert said in told
+    assert "aaaa" not in told
+
+
 def test_wrong_settings_end_a_command_with_code_two(file: Path) -> None:
     file.write_text('[site]\ntime_zone = "Rome"\n')
 
