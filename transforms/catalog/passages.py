@@ -92,7 +92,7 @@ PASSAGES: dict[str, Passage] = {
     "bridge": Passage("pseudonym", "bridge"),
     "device": Passage("shared", "device", "pseudonym"),
     "lab": Passage("shared", "lab", "pseudonym"),
-    "level": Passage("shared", "lab", "pseudonym"),
+    "prediction_check.level": Passage("shared", "lab", "pseudonym"),
     "assay": Passage("shared", "assay", "pseudonym"),
     "platform": Passage("shared", "platform", "pseudonym"),
     **_each("source_code code", Passage("shared", "code")),
@@ -114,7 +114,8 @@ PASSAGES: dict[str, Passage] = {
         "index title formula inputs population limits evidence_grade citation measured change "
         "trend course tissue signal claim not_claimed next_test liver muscle adipose beta_cell "
         "clearance glucose_fine age_band compared_with "
-        "run_id code_version expectation severity alert_id quarantine_id",
+        "run_id code_version expectation severity alert_id quarantine_id level event because "
+        "ended_because quiet_because",
         Passage("open"),
     ),
     # dates and times
@@ -123,7 +124,8 @@ PASSAGES: dict[str, Passage] = {
         "birth_date start_on end_on drawn_on known_on first_on last_on in_force_from from_on "
         "as_of entered_on left_on reviewed next_review inputs_from previous_on local_date "
         "window_start window_end month first_seen_on episode opened_on night started_at "
-        "finished_at sleep_start sleep_end first_rise_at last_rise_at",
+        "finished_at sleep_start sleep_end first_rise_at last_rise_at began_on ended_on tier_on "
+        "told_on snoozed_until happened_at",
         Passage("open"),
     ),
     # numbers
@@ -141,7 +143,7 @@ PASSAGES: dict[str, Passage] = {
         "false_shuffled is_held arrivals p_silence rows_tonight rows_usual step n_before "
         "n_excluded n_after direction bridged_value change_pct rcv_fall_pct rcv_rise_pct n "
         "slope_pct_year slope_low slope_high signals_measured signals_with_course is_selective "
-        "alerts quantiles limit",
+        "alerts quantiles limit p is_excluded escalated is_useful event_id by_hand",
         Passage("open"),
     ),
     # devices
