@@ -27,7 +27,17 @@ import pyarrow.parquet as pq
 from flows.home import Home
 from flows.reading import published
 from transforms.exports import fhir, meds, omop
-from transforms.exports.tables import CDM, CODES, EVENT, Shape, departures, person_codes
+from transforms.exports.tables import (
+    CDM,
+    CODES,
+    CONCEPT,
+    ELSEWHERE,
+    EVENT,
+    Shape,
+    definition_sql,
+    departures,
+    person_codes,
+)
 from warehouse.store import frame
 
 SHARD_ROWS = 250_000
@@ -39,6 +49,21 @@ RAW = ("quarantine",)
 
 class ExportError(RuntimeError):
     """The export was not made; nothing is left of it."""
+
+
+ARROW: dict[str, pa.DataType] = {
+    "integer": pa.int32(),
+    "bigint": pa.int64(),
+    "float": pa.float64(),
+    "real": pa.float32(),
+    "date": pa.date32(),
+    "datetime": pa.timestamp("us"),
+    "text": pa.string(),
+    "longtext": pa.large_string(),
+    "texts": pa.list_(pa.string()),
+}
+"""Type of a column (:data:`transforms.exports.tables.TYPES`) -> as Arrow: readers that check types,
+as that of MEDS, tell texts with offsets of 32 bits from those of 64."""
 
 
 class TableWriter(Protocol):
@@ -192,6 +217,16 @@ def _checked(rows: pl.LazyFrame, shape: Shape) -> pl.DataFrame:
     return collected
 
 
+def _arrow_schema(shape: Shape) -> pa.Schema:
+    return pa.schema(
+        [pa.field(c.name, ARROW[c.kind], nullable=not c.required) for c in shape.columns]
+    )
+
+
+def _write_parquet(path: Path, rows: pl.DataFrame, shape: Shape) -> None:
+    pq.write_table(rows.to_arrow().cast(_arrow_schema(shape)), path)
+
+
 # ------------------------------------------------------------ OMOP
 
 
@@ -200,8 +235,9 @@ class CdmTable:
 
     def __init__(self, under_way: Export, shape: Shape) -> None:
         self.under_way, self.shape = under_way, shape
-        schema = pl.DataFrame(schema=shape.schema).to_arrow().schema
-        self.parquet = pq.ParquetWriter(under_way.path(f"parquet/{shape.name}.parquet"), schema)
+        self.parquet = pq.ParquetWriter(
+            under_way.path(f"parquet/{shape.name}.parquet"), _arrow_schema(shape)
+        )
         self.csv = under_way.path(f"csv/{shape.name}.csv").open("wb")
         pl.DataFrame(schema=shape.schema).write_csv(self.csv)
         self.under_way.count(shape.name, 0)
@@ -236,8 +272,27 @@ def _export_omop(under_way: Export) -> None:
         if periods:
             tables["observation_period"].write(omop.joined_periods(pl.concat(periods)))
         _write_cohorts(under_way, tables, known)
+        made_on, release = under_way.made_at.date(), version("undertow")
+        tables["cdm_source"].write(omop.cdm_source(under_way.as_of, made_on, release))
+    _write_load_script(under_way)
     total = under_way.con.execute("SELECT count(*) FROM patient").fetchone() or (0,)
     under_way.count("patients left out (no birth date)", total[0] - under_way.counts["person"])
+
+
+def _write_load_script(under_way: Export) -> None:
+    """SQL that loads the Parquet files under the model's constraints, beside a vocabulary."""
+    beside = {
+        table: column for table, column in (CONCEPT, *ELSEWHERE.values()) if table != "person"
+    }
+    lines = [
+        f"CREATE TABLE IF NOT EXISTS {t} ({c} INTEGER PRIMARY KEY);" for t, c in beside.items()
+    ]
+    known = ", ".join(f"({concept})" for concept in (omop.NO_CONCEPT, *omop.CONCEPTS.values()))
+    lines.append(f"INSERT INTO concept (concept_id) VALUES {known} ON CONFLICT DO NOTHING;")
+    for shape in CDM:
+        lines.append(f"{definition_sql(shape)};")
+        lines.append(f"INSERT INTO {shape.name} BY NAME FROM 'parquet/{shape.name}.parquet';")
+    under_way.path("load.sql").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _measured(under_way: Export, table: CdmTable, known: pl.LazyFrame) -> Iterator[pl.LazyFrame]:
@@ -268,11 +323,11 @@ def _export_meds(under_way: Export) -> None:
         own = people.filter(pl.col("patient_id").is_between(pl.lit(shard[0]), pl.lit(shard[1])))
         rows = meds.events(_observations(under_way, shard), own, codes.lazy())
         events = _checked(rows, EVENT)
-        events.write_parquet(under_way.path(f"data/{number:05}.parquet"))
+        _write_parquet(under_way.path(f"data/{number:05}.parquet"), events, EVENT)
         seen = pl.concat([seen, events.select("code")]).unique()
         under_way.count("events", events.height)
     metadata = _checked(meds.code_metadata(seen.lazy()), CODES)
-    metadata.write_parquet(under_way.path("metadata/codes.parquet"))
+    _write_parquet(under_way.path("metadata/codes.parquet"), metadata, CODES)
     under_way.count("codes", metadata.height)
     told = meds.dataset_metadata(
         under_way.as_of.isoformat(), version("undertow"), under_way.made_at

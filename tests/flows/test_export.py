@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import meds
 import polars as pl
+import pyarrow as pa
 import pytest
+from fhir.resources.R4B.flag import Flag
 from fhir.resources.R4B.observation import Observation
+from fhir.resources.R4B.patient import Patient
+from fhir.resources.R4B.provenance import Provenance
+from flexible_schema import SchemaValidationError, TableValidationError
+from pyarrow import parquet
 
 from flows import export as exports
 from flows.export import ExportError, export
@@ -21,7 +30,7 @@ from tests.transforms.exports.observed import observed, people
 from transforms.catalog.definitions import cohort_definition_frame
 from transforms.catalog.fields import FIELDS
 from transforms.catalog.tables import TABLES
-from transforms.exports.tables import CDM, CODES, EVENT, definition_sql, departures
+from transforms.exports.tables import CDM, CODES, EVENT, departures
 
 NAMES = ("ANN", "FLO", "NEW")
 VIEWS = "patient observation cohort cohort_definition source_file tonight quarantine".split()
@@ -87,32 +96,62 @@ def made(scene: Published, kind: str, to: Path, shard_rows: int = 10) -> dict[st
     return export(scene.home, kind, to, clock, shard_rows)
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "csv"])
-def test_omop_loads_under_the_constraints_of_the_model(
-    after: Published, tmp_path: Path, suffix: str
-) -> None:
-    counts = made(after, "omop", tmp_path / "out")["counts"]
+@contextmanager
+def loaded(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database into which the export's own script loaded it, under the model's constraints."""
     with duckdb.connect() as con:
+        script = (folder / "load.sql").read_text()
+        con.execute(script.replace("'parquet/", f"'{folder}/parquet/"))
+        yield con
+
+
+def test_omop_loads_under_the_constraints_of_the_model(after: Published, tmp_path: Path) -> None:
+    counts = made(after, "omop", tmp_path / "out")["counts"]
+    with loaded(tmp_path / "out") as con:
         for shape in CDM:
-            path = tmp_path / "out" / suffix / f"{shape.name}.{suffix}"
-            con.execute(definition_sql(shape))
-            con.execute(f"INSERT INTO {shape.name} FROM '{path}'")
+            path = tmp_path / "out" / "csv" / f"{shape.name}.csv"
+            con.execute(f"CREATE TEMP TABLE given AS SELECT * FROM {shape.name} LIMIT 0")
+            con.execute(f"INSERT INTO temp.given FROM '{path}'")
+            for one, other in (("given", shape.name), (shape.name, "given")):
+                apart = f"SELECT count(*) FROM (FROM {one} EXCEPT ALL FROM {other})"
+                assert con.execute(apart).fetchone() == (0,), shape.name
+            con.execute("DROP TABLE temp.given")
             found = con.execute(f"SELECT count(*) FROM {shape.name}").fetchone()
             assert found == (counts[shape.name],), shape.name
-        orphans = "SELECT count(*) FROM measurement ANTI JOIN person USING (person_id)"
-        assert con.execute(orphans).fetchone() == (0,)
     assert (counts["person"], counts["measurement"], counts["cohort"]) == (3, 29, 2)
+    assert counts["cdm_source"] == 1
 
 
-def test_the_model_refuses_a_measurement_twice(after: Published, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("statement", "rule"),
+    [
+        ("INSERT INTO measurement FROM measurement", "primary key"),
+        ("UPDATE measurement SET person_id = 77", "foreign key"),
+        ("UPDATE measurement SET measurement_concept_id = 77", "foreign key"),
+        ("UPDATE measurement SET visit_occurrence_id = 1", "foreign key"),
+        ("UPDATE person SET year_of_birth = NULL WHERE person_id = 3", "NOT NULL"),
+    ],
+)
+def test_the_model_refuses_what_departs_from_it(
+    after: Published, tmp_path: Path, statement: str, rule: str
+) -> None:
     made(after, "omop", tmp_path / "out")
-    measurement = next(shape for shape in CDM if shape.name == "measurement")
-    path = tmp_path / "out" / "parquet" / "measurement.parquet"
-    with duckdb.connect() as con:
-        con.execute(definition_sql(measurement))
-        con.execute(f"INSERT INTO measurement FROM '{path}'")
-        with pytest.raises(duckdb.ConstraintException):
-            con.execute(f"INSERT INTO measurement FROM '{path}'")
+    with (
+        loaded(tmp_path / "out") as con,
+        pytest.raises(duckdb.ConstraintException, match=rf"(?i){rule}"),
+    ):
+        con.execute(statement)
+
+
+def test_stays_are_of_people_and_cohorts_that_are_there(after: Published, tmp_path: Path) -> None:
+    """The model states no foreign key of COHORT."""
+    made(after, "omop", tmp_path / "out")
+    with loaded(tmp_path / "out") as con:
+        for orphans in (
+            "cohort ANTI JOIN person ON person_id = subject_id",
+            "cohort ANTI JOIN cohort_definition USING (cohort_definition_id)",
+        ):
+            assert con.execute(f"SELECT count(*) FROM {orphans}").fetchone() == (0,)
 
 
 def test_omop_holds_every_standing_observation_once(after: Published, tmp_path: Path) -> None:
@@ -145,18 +184,58 @@ def test_meds_has_each_subject_in_one_shard_sorted_in_time(
     assert beside["patient_id"].to_list() == list(NAMES)
 
 
-def test_fhir_has_one_valid_resource_a_line(after: Published, tmp_path: Path) -> None:
+def test_meds_is_what_the_package_of_the_standard_takes(after: Published, tmp_path: Path) -> None:
+    made(after, "meds", tmp_path / "out")
+    for path in sorted((tmp_path / "out" / meds.data_subdirectory).iterdir()):
+        meds.DataSchema.validate(parquet.read_table(path))
+    meds.CodeMetadataSchema.validate(
+        parquet.read_table(tmp_path / "out" / meds.code_metadata_filepath)
+    )
+    told = json.loads((tmp_path / "out" / meds.dataset_metadata_filepath).read_text())
+    meds.DatasetMetadataSchema.validate(told)
+
+
+def test_the_package_of_the_standard_refuses_another_type(after: Published, tmp_path: Path) -> None:
+    made(after, "meds", tmp_path / "out")
+    path = next((tmp_path / "out" / meds.data_subdirectory).iterdir())
+    events = parquet.read_table(path)
+    wide = events.set_column(2, "code", events["code"].cast(pa.large_string()))
+    with pytest.raises(SchemaValidationError, match="code"):
+        meds.DataSchema.validate(wide)
+    with pytest.raises(TableValidationError):
+        meds.DatasetMetadataSchema.validate({"dataset_name": 7})
+
+
+def test_every_line_of_fhir_is_a_valid_resource(after: Published, tmp_path: Path) -> None:
     counts = made(after, "fhir", tmp_path / "out")["counts"]
     lines = {
-        name: (tmp_path / "out" / f"{name}.ndjson").read_text().splitlines()
-        for name in ("Patient", "Observation", "Provenance", "Flag")
+        kind.__name__: (tmp_path / "out" / f"{kind.__name__}.ndjson").read_text().splitlines()
+        for kind in (Patient, Observation, Provenance, Flag)
     }
     assert {name: len(found) for name, found in lines.items()} == counts
-    observations = [json.loads(line) for line in lines["Observation"]]
-    for found in observations:
-        Observation.model_validate(found)
-    ids = {found["id"] for found in observations}
-    assert len(ids) == len(observations) == len(lines["Provenance"])
+    assert all(counts.values())
+    for kind in (Patient, Observation, Provenance, Flag):
+        for line in lines[kind.__name__]:
+            kind.model_validate_json(line)
+
+
+def test_every_reference_of_fhir_is_to_a_resource_that_is_there(
+    after: Published, tmp_path: Path
+) -> None:
+    made(after, "fhir", tmp_path / "out")
+    there, told = [], set()
+    for path in (tmp_path / "out").glob("*.ndjson"):
+        for line in path.read_text().splitlines():
+            resource = json.loads(line)
+            there.append(f"{path.stem}/{resource['id']}")
+            told |= {
+                ref["reference"]
+                for ref in [resource.get("subject"), *resource.get("target", [])]
+                if ref
+            }
+    assert len(there) == len(set(there))
+    assert told <= set(there)
+    assert {name.split("/")[0] for name in told} == {"Patient", "Observation"}
 
 
 @pytest.mark.parametrize("kind", ["parquet", "arrow"])
@@ -164,9 +243,19 @@ def test_views_leave_as_they_are_but_the_quarantine(
     after: Published, tmp_path: Path, kind: str
 ) -> None:
     counts = made(after, kind, tmp_path / "out")["counts"]
-    path = tmp_path / "out" / f"observation.{kind}"
-    read = pl.read_parquet if kind == "parquet" else pl.read_ipc
-    assert read(path).height == counts["observation"] > 0
+    for view in counts:
+        path = tmp_path / "out" / f"{view}.{kind}"
+        left = parquet.read_table(path) if kind == "parquet" else pa.ipc.open_file(path).read_all()
+        with duckdb.connect(str(after.home.warehouse / "undertow.duckdb"), read_only=True) as con:
+            own = con.execute(f'SELECT * FROM main."{view}"').to_arrow_table()
+            con.register("given", left)
+            for one, other in (("given", "own"), ("own", "given")):
+                apart = f"SELECT count(*) FROM (FROM {one} EXCEPT ALL FROM {other})"
+                assert con.execute(apart).fetchone() == (0,), view
+        assert left.schema.equals(own.schema), view
+        assert left.num_rows == counts[view]
+    assert counts["observation"] == 29
+    assert set(counts) == set(VIEWS) - {"quarantine"}
     assert after.rows("SELECT count(*) > 0 FROM quarantine") == [(True,)]
     assert not (tmp_path / "out" / f"quarantine.{kind}").exists()
 
@@ -192,7 +281,7 @@ def test_an_empty_folder_is_taken_and_every_file_is_the_owners_alone(
     (tmp_path / "out").mkdir()
     made(after, "omop", tmp_path / "out")
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
-    assert len(files) == 2 * len(CDM) + 1
+    assert len(files) == 2 * len(CDM) + 2
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 

@@ -8,9 +8,12 @@ with no verified operator concept it would read as exact, so its ``value_as_numb
 
 from __future__ import annotations
 
+from datetime import date
+
 import polars as pl
 
 from transforms.exports.tables import (
+    CDM_SOURCE,
     COHORT,
     COHORT_DEFINITION,
     MEASUREMENT,
@@ -188,3 +191,20 @@ def cohorts(
         .sort("cohort_definition_id", "subject_id", "cohort_start_date"),
         COHORT,
     )
+
+
+def cdm_source(as_of: date, made_on: date, version: str) -> pl.LazyFrame:
+    """CDM_SOURCE, one row: whence the tables are, of which night; no vocabulary came with them."""
+    told = {
+        "cdm_source_name": "Undertow, results of fasting insulin and what stands beside them",
+        "cdm_source_abbreviation": "UNDERTOW",
+        "cdm_holder": "not stated",
+        "source_description": "Standing results in canonical units. No visits: none are known.",
+        "cdm_etl_reference": f"undertow {version}",
+        "source_release_date": as_of,
+        "cdm_release_date": made_on,
+        "cdm_version": "v5.4",
+        "cdm_version_concept_id": NO_CONCEPT,
+        "vocabulary_version": "none",
+    }
+    return shaped(pl.LazyFrame([told]), CDM_SOURCE)

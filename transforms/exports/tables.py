@@ -15,7 +15,7 @@ import polars as pl
 
 from transforms.catalog.analytes import ANALYTES, Analyte, Code
 
-CDM_SOURCE = "OHDSI/CommonDataModel, inst/csv/OMOP_CDMv5.4_Field_Level.csv"
+CDM_FACTS = "OHDSI/CommonDataModel, inst/csv/OMOP_CDMv5.4_Field_Level.csv"
 MEDS_SOURCE = "Medical-Event-Data-Standard/meds 0.4.0, src/meds/schema.py"
 REVIEWED = date(2026, 11, 22)
 NEXT_REVIEW = date(2027, 11, 22)
@@ -28,9 +28,11 @@ TYPES: dict[str, tuple[type[pl.DataType] | pl.DataType, str]] = {
     "date": (pl.Date, "DATE"),
     "datetime": (pl.Datetime("us"), "TIMESTAMP"),
     "text": (pl.String, "VARCHAR"),
+    "longtext": (pl.String, "VARCHAR"),
     "texts": (pl.List(pl.String), "VARCHAR[]"),
 }
-"""Type -> its Polars type, its SQL type. ``text50`` is a text of at most 50 characters."""
+"""Type -> its Polars type, its SQL type. ``text50`` is a text of at most 50 characters;
+``longtext`` has offsets of 64 bits where it leaves as Arrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def _shape(name: str, source: str, key: str, told: str) -> Shape:
 
 PERSON = _shape(
     "person",
-    CDM_SOURCE,
+    CDM_FACTS,
     "person_id",
     "person_id:integer! gender_concept_id:integer! year_of_birth:integer! month_of_birth:integer"
     " day_of_birth:integer birth_datetime:datetime race_concept_id:integer!"
@@ -81,14 +83,14 @@ PERSON = _shape(
 )
 OBSERVATION_PERIOD = _shape(
     "observation_period",
-    CDM_SOURCE,
+    CDM_FACTS,
     "observation_period_id",
     "observation_period_id:integer! person_id:integer! observation_period_start_date:date!"
     " observation_period_end_date:date! period_type_concept_id:integer!",
 )
 MEASUREMENT = _shape(
     "measurement",
-    CDM_SOURCE,
+    CDM_FACTS,
     "measurement_id",
     "measurement_id:integer! person_id:integer! measurement_concept_id:integer!"
     " measurement_date:date! measurement_datetime:datetime measurement_time:text10"
@@ -101,27 +103,64 @@ MEASUREMENT = _shape(
 )
 COHORT = _shape(
     "cohort",
-    CDM_SOURCE,
+    CDM_FACTS,
     "",
     "cohort_definition_id:integer! subject_id:integer! cohort_start_date:date!"
     " cohort_end_date:date!",
 )
 COHORT_DEFINITION = _shape(
     "cohort_definition",
-    CDM_SOURCE,
+    CDM_FACTS,
     "",
     "cohort_definition_id:integer! cohort_definition_name:text255!"
     " cohort_definition_description:text definition_type_concept_id:integer!"
     " cohort_definition_syntax:text subject_concept_id:integer! cohort_initiation_date:date",
 )
-CDM = (PERSON, OBSERVATION_PERIOD, MEASUREMENT, COHORT_DEFINITION, COHORT)
+CDM_SOURCE = _shape(
+    "cdm_source",
+    CDM_FACTS,
+    "",
+    "cdm_source_name:text255! cdm_source_abbreviation:text25! cdm_holder:text255!"
+    " source_description:text source_documentation_reference:text255 cdm_etl_reference:text255"
+    " source_release_date:date! cdm_release_date:date! cdm_version:text10"
+    " cdm_version_concept_id:integer! vocabulary_version:text20!",
+)
+CDM = (PERSON, OBSERVATION_PERIOD, MEASUREMENT, COHORT_DEFINITION, COHORT, CDM_SOURCE)
 """The tables written, those that others refer to first."""
+
+CONCEPT = ("concept", "concept_id")
+ELSEWHERE: dict[str, tuple[str, str]] = {
+    "person_id": ("person", "person_id"),
+    "location_id": ("location", "location_id"),
+    "provider_id": ("provider", "provider_id"),
+    "care_site_id": ("care_site", "care_site_id"),
+    "visit_occurrence_id": ("visit_occurrence", "visit_occurrence_id"),
+    "visit_detail_id": ("visit_detail", "visit_detail_id"),
+}
+"""Column -> the table and column of the CDM that its values must be in (the same file: columns
+``isForeignKey``, ``fkTableName``); of the tables written, every ``*_concept_id`` is one of CONCEPT.
+``cohort.subject_id`` and ``cohort_definition_id`` are no foreign keys there."""
+
+
+def foreign_keys(shape: Shape) -> dict[str, tuple[str, str]]:
+    """Column -> the table and column that it refers to.
+
+    >>> foreign_keys(OBSERVATION_PERIOD)
+    {'person_id': ('person', 'person_id'), 'period_type_concept_id': ('concept', 'concept_id')}
+    """
+    referring = [column.name for column in shape.columns if column.name not in shape.key]
+    return {
+        name: CONCEPT if name.endswith("_concept_id") else ELSEWHERE[name]
+        for name in referring
+        if name.endswith("_concept_id") or name in ELSEWHERE
+    }
+
 
 EVENT = _shape(
     "data",
     MEDS_SOURCE,
     "",
-    "subject_id:bigint! time:datetime code:text! numeric_value:real text_value:text unit:text"
+    "subject_id:bigint! time:datetime code:text! numeric_value:real text_value:longtext unit:text"
     " fasting:text",
 )
 """MEDS asks for the first three; ``numeric_value`` and ``text_value`` are its own, the others
@@ -182,7 +221,7 @@ def departures(rows: pl.DataFrame, shape: Shape) -> list[str]:
 
 
 def definition_sql(shape: Shape) -> str:
-    """``CREATE TABLE`` with NOT NULL and the primary key.
+    """``CREATE TABLE`` with NOT NULL, the primary key and the foreign keys.
 
     >>> definition_sql(Shape("t", (Column("a", "text", True),), ("a",), ""))
     'CREATE TABLE t (a VARCHAR NOT NULL, PRIMARY KEY (a))'
@@ -192,6 +231,10 @@ def definition_sql(shape: Shape) -> str:
         for column in shape.columns
     ]
     lines += [f"PRIMARY KEY ({', '.join(shape.key)})"] if shape.key else []
+    lines += [
+        f"FOREIGN KEY ({name}) REFERENCES {table} ({column})"
+        for name, (table, column) in foreign_keys(shape).items()
+    ]
     return f"CREATE TABLE {shape.name} ({', '.join(lines)})"
 
 
