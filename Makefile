@@ -50,8 +50,11 @@ pages: .venv/.dev  ## write the pages that come from the catalogs anew
 	@$(BIN)/python -m transforms.catalog.tissues > docs/tissues.md
 	@$(BIN)/python -m warehouse.dictionary > docs/dictionary.md
 
+analysts: .venv/.runtime  ## write docs/analysts.md from the demo's home (after make demo)
+	@$(BIN)/python -m flows.questions var/demo
+
 lock:  ## resolve the two lock files again (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11 pyproject.toml --group build -o requirements/runtime.txt
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11 pyproject.toml --group build --group dev -o requirements/dev.txt
 
-.PHONY: help setup demo test check format bench faults fuzz pages lock
+.PHONY: help setup demo test check format bench faults fuzz pages analysts lock

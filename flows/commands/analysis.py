@@ -108,4 +108,26 @@ def crosswalk(who: str, home: str | None, as_json: bool) -> None:
     tell(found, as_json, f"{found['patient_id']}  {found['pseudonym']}")
 
 
+@click.command()
+@click.argument("number", type=int, required=False)
+@shared
+def questions(number: int | None, home: str | None, as_json: bool) -> None:
+    """List questions analysts ask, or answer one by its NUMBER."""
+    from dataclasses import asdict as as_dict
+
+    from flows.questions import answered, as_text, numbered
+    from flows.questions import questions as all_of_them
+    from flows.reading import published
+
+    if number is None:
+        found = all_of_them()
+        lines = "\n".join(f"{item.number:>3}  {item.question}" for item in found)
+        tell([as_dict(item) for item in found], as_json, lines)
+        return
+    question = numbered(number)
+    with published(home_of(home), for_analysts=True) as con:
+        answer = answered(con, question)
+    tell(answer.to_dicts(), as_json, as_text(question, answer))
+
+
 COMMANDS = (explain, model, validate, export_, release, crosswalk)
