@@ -33,7 +33,7 @@ from transforms.certificate import (
     hash_of,
     sealed,
 )
-from transforms.certificate_checks import checked, same
+from transforms.certificate_checks import EXACT, checked, same
 from transforms.frozen import FrozenModel, decoded, mark
 from transforms.pairs import ANALYTES
 from warehouse.store import frame
@@ -232,8 +232,11 @@ def _unit(row: Plain) -> units.Factor | None:
     known = [factor for factor in units.FACTORS if factor.analyte == row["analyte"]]
     if row["unit_basis"] != "approved":
         return next((factor for factor in known if factor.unit == row["ucum"]), None)
+    if row["value"] is None:
+        return None
     number = float(str(row["source_value"]).lstrip("<>=≤≥ ").replace(",", "."))
-    return next(f for f in known if same(number * f.factor + f.offset, row["value"], 1e-11))
+    fits = (f for f in known if same(number * f.factor + f.offset, row["value"], EXACT))
+    return next(fits, None)
 
 
 def _records(con: duckdb.DuckDBPyConnection, files: Mapping[int, str]) -> list[Record]:
