@@ -24,7 +24,7 @@ MOST_LETTERS = 2000
 """Of a note, a reason or a comment."""
 KINDS = ("acknowledged", "snoozed", "commented", "disposed", "released")
 """What people can say. An alert that has ended still takes a comment and a disposition."""
-_HIDDEN = re.compile(
+HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
     "\ud800-\udfff\ufff9-\ufffb\ufffe\uffff]"
 )
@@ -210,7 +210,7 @@ def said(given: object, name: str) -> str:
     text = "" if given is None else str(given).replace("\r\n", "\n").strip()
     if len(text) > MOST_LETTERS:
         raise AnswerError(f"{name}: {len(text):,} characters, at most {MOST_LETTERS:,}; shorten it")
-    if found := _HIDDEN.search(text):
+    if found := HIDDEN.search(text):
         what = unicodedata.name(found[0], "a control character").lower()
         raise AnswerError(
             f"{name}: character {found.start() + 1} is {what} (U+{ord(found[0]):04X}), which "

@@ -107,17 +107,17 @@ def wrapped(text: str) -> list[str]:
 
 def _signal(row: Row) -> str:
     course = row["course"] or row["trend"] or ("too old" if row["missing"] else "no trend yet")
-    place = f"  {_place(row)}" if row["percentile"] is not None else ""
+    place = f"  {place_said(row)}" if row["percentile"] is not None else ""
     return (
-        f"      {row['evidence_grade']}  {row['title']:<32} {_value(row):<16} {course:<13} "
+        f"      {row['evidence_grade']}  {row['title']:<32} {value_said(row):<16} {course:<13} "
         f"{row['observed_on']}{place}"
     )
 
 
-def _value(row: Row) -> str:
+def value_said(row: Row) -> str:
     """Three digits, and the unit without its UCUM annotation.
 
-    >>> _value({"value": 8083.2, "unit": "{#}/d"}), _value({"value": 1.0817, "unit": "1"})
+    >>> value_said({"value": 8083.2, "unit": "{#}/d"}), value_said({"value": 1.0817, "unit": "1"})
     ('8,083 /d', '1.08')
     """
     value, unit = row["value"], re.sub(r"\{.*?\}", "", row["unit"] or "1")
@@ -125,7 +125,7 @@ def _value(row: Row) -> str:
     return number if unit == "1" else f"{number} {unit}"
 
 
-def _place(row: Row) -> str:
+def place_said(row: Row) -> str:
     """Where the value lies among comparable people, none of them excluded, of one platform."""
     people = row["compared_with"].split(",")[0]
     return f"above {int(row['percentile'])} % of {row['n_comparable']} {people}"

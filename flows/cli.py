@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
+from pkgutil import iter_modules
 
 import click
 
-from flows.commands import analysis, certificate, nights, notices, outbox, waiting, watch
+from flows import commands
 
 LOCKED = 75
 USAGE = {
@@ -27,8 +29,8 @@ def cli() -> None:
     """Undertow tells a care team when fasting insulin climbs under normal glucose."""
 
 
-for group in (nights, analysis, certificate, waiting, notices, outbox, watch):
-    for command in group.COMMANDS:
+for found in iter_modules(commands.__path__, f"{commands.__name__}."):
+    for command in getattr(import_module(found.name), "COMMANDS", ()):
         cli.add_command(command)
 
 

@@ -83,6 +83,11 @@ class Home:
         return self.root / "report"
 
     @property
+    def access(self) -> Path:
+        """Who looked at what on the work-list page."""
+        return self.root / "access.jsonl"
+
+    @property
     def scratch(self) -> Path:
         """Private working space; wiped at the start and the end of a night."""
         return self.root / "scratch"
