@@ -130,4 +130,4 @@ def questions(number: int | None, home: str | None, as_json: bool) -> None:
     tell(answer.to_dicts(), as_json, as_text(question, answer))
 
 
-COMMANDS = (explain, model, validate, export_, release, crosswalk)
+COMMANDS = (explain, model, validate, export_, release, crosswalk, questions)

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from flows.beside_text import place_said, value_said
-from flows.explain import DOUBTFUL, Explanation, UnknownPatientError, explanation
+from flows.explain import Explanation, UnknownPatientError, explanation
 from flows.letters import QUIET
+from flows.pictures.rows import DOUBTFUL
 from flows.worklist.desk import Desk
 from flows.worklist.listing import shown_state
 from flows.worklist.looks import Facts
