@@ -54,7 +54,11 @@ def test_the_template_is_all_comments_and_means_the_defaults(tmp_path: Path) -> 
 def test_what_the_template_comments_out_is_allowed_when_uncommented(tmp_path: Path) -> None:
     file = tmp_path / "undertow.toml"
     plain = [line.removeprefix("# ") for line in template().splitlines()]
-    file.write_text("\n".join(line for line in plain if is_setting(line)), encoding="utf-8")
+    text = "\n".join(line for line in plain if is_setting(line))
+    key = tmp_path / "pseudonym.key"
+    key.write_bytes(bytes(range(32)))
+    key.chmod(0o600)
+    file.write_text(text.replace("/etc/undertow/pseudonym.key", str(key)), encoding="utf-8")
 
     settings = load(file)
 
