@@ -7,10 +7,13 @@ import sys
 
 import click
 
-from flows.commands import analysis, nights, notices, waiting
+from flows.commands import analysis, asking, nights, notices, waiting
 
 LOCKED = 75
-USAGE = {"SettingsError", "NoHomeError", "PastNightError", "UnknownTableError"}
+USAGE = {
+    "SettingsError", "NoHomeError", "PastNightError", "UnknownTableError", "NotKeptError",
+    "QueryError",
+}  # fmt: skip
 """Errors of settings or arguments: exit code 2."""
 
 
@@ -20,7 +23,7 @@ def cli() -> None:
     """Undertow tells a care team when fasting insulin climbs under normal glucose."""
 
 
-for group in (nights, analysis, waiting, notices):
+for group in (nights, analysis, asking, waiting, notices):
     for command in group.COMMANDS:
         cli.add_command(command)
 

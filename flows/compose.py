@@ -11,7 +11,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -49,6 +49,7 @@ class Account:
     evaluated: int
     checked: Row
     model: Row
+    remarks: tuple[str, ...] = ()
 
     @property
     def not_evaluated(self) -> int:
@@ -94,6 +95,7 @@ def compose(night: Night) -> Counts:
     members = _members(night)
     changed = night.counts["transform"]["patients changed"]
     account = account_of(night.db, night.as_of, night.verdicts, changed)
+    account = replace(account, remarks=tuple(night.remarks))
     is_held = bool(account.checked["is_held"]) and night.settings.model.hold
     opened = mails = 0
     with night.ledger.transaction():

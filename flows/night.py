@@ -62,6 +62,7 @@ class Night:
     build_folder: Path | None = None
     rebuild: bool = False
     approvals: tuple[Approval, ...] = ()
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def db(self) -> duckdb.DuckDBPyConnection:

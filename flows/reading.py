@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from flows.home import Home
-from warehouse.publish import current
+from warehouse.publish import current, version_name, versions
+from warehouse.reading import connect
 from warehouse.store import frame
 
 Rows = list[dict[str, Any]]
@@ -23,21 +26,42 @@ class UnknownAlertError(LookupError):
     """No alert has that number."""
 
 
+class NotKeptError(LookupError):
+    """No file of that night is kept."""
+
+
 @contextmanager
-def published(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A read-only connection to the newest published file, shut off from other files.
+def published(
+    home: Home, night: date | None = None, memory_limit: str = "", spill_limit: str = ""
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A read-only connection to the newest published file, or to that of a past night, shut off
+    from other files (:func:`warehouse.reading.connect`).
 
     Raises:
         NothingPublishedError: nothing is published.
+        NotKeptError: the file of that night is gone, or there never was one.
     """
-    path = current(home.warehouse)
+    path = _file_of(home, night) if night else current(home.warehouse)
     if path is None:
         raise NothingPublishedError(
             f"nothing is published in {home.root}: run `undertow run` first"
         )
-    config: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": False}
-    with duckdb.connect(str(path), read_only=True, config=config) as con:
+    with connect(path, memory_limit=memory_limit, spill_limit=spill_limit) as con:
         yield con
+
+
+def _file_of(home: Home, night: date) -> Path:
+    """The newest kept file of a night."""
+    kept = versions(home.warehouse)
+    for path in kept:
+        if path.match(version_name(f"{night}-*")):
+            return path
+    nights = sorted({path.name[9:19] for path in kept})
+    said = f"kept are {', '.join(nights)}" if nights else "none is"
+    raise NotKeptError(
+        f"no file of the night of {night} is kept; {said}. The newest file still tells what it "
+        f"published: FROM status_as_of(DATE '{night}')"
+    )
 
 
 def quarantined(con: duckdb.DuckDBPyConnection, *, everything: bool) -> tuple[Rows, str]:

@@ -14,9 +14,12 @@ from transforms.catalog.tables import DERIVED
 from warehouse.publish import (
     LINK,
     NotWholeError,
+    arguments,
     begin_build,
+    create_macros,
     create_views,
     current,
+    macro_names,
     prune,
     publish,
     verify,
@@ -64,6 +67,7 @@ def built(folder: Path, number: int = 0) -> tuple[Path, str]:
     row = "SELECT 'p' AS patient_id, NULL AS month, NULL AS low, NULL AS high, NULL AS n"
     replace(con, DERIVED["weight_month"], "true", f"{row}, {number} AS kg_per_month")
     create_views(con)
+    create_macros(con, str(number))
     found = digest(con)
     con.execute("DETACH staging")
     con.execute("CHECKPOINT")
@@ -81,6 +85,15 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection
 
 def columns(con: duckdb.DuckDBPyConnection, view: str) -> list[str]:
     return [row[0] for row in con.execute(f'DESCRIBE main."{view}"').fetchall()]
+
+
+def answers(con: duckdb.DuckDBPyConnection, macro: str) -> list[str]:
+    """The columns of a macro's answer."""
+    (header,) = con.execute(
+        "SELECT comment FROM duckdb_functions() WHERE function_name = ?", [macro]
+    ).fetchall()
+    nothing = ", ".join(["NULL"] * len(arguments(header[0])))
+    return [row[0] for row in con.execute(f"DESCRIBE FROM {macro}({nothing})").fetchall()]
 
 
 @pytest.mark.parametrize("view", CONTRACT)
@@ -107,19 +120,31 @@ def test_every_view_and_column_has_a_comment_and_an_example(
         "SELECT view_name, comment FROM duckdb_views() WHERE schema_name = 'main' AND NOT internal"
     ).fetchall()
     assert {name for name, _ in views} == set(view_names())
-    assert all(comment and "Example: SELECT" in comment for _, comment in views)
+    headers = [*views, *macros(shown)]
+    assert all(comment and "Example: SELECT" in comment for _, comment in headers)
+    assert {name for name, comment in headers if "Key: " not in comment} == set()
     bare = shown.execute(
         "SELECT table_name, column_name FROM duckdb_columns() "
-        "WHERE schema_name IN ('main', 'store') AND NOT internal AND table_name <> 'digest' "
+        "WHERE schema_name IN ('main', 'store') AND NOT internal "
+        "AND table_name <> 'digest' AND column_name <> 'is_here' "
         "AND coalesce(comment, '') = ''"
     ).fetchall()
     assert bare == []
 
 
+def macros(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Every macro with its comment."""
+    found = con.execute(
+        "SELECT function_name, comment FROM duckdb_functions() WHERE schema_name = 'main' "
+        "AND NOT internal ORDER BY ALL"
+    ).fetchall()
+    assert [name for name, _ in found] == list(macro_names())
+    return found
+
+
 def test_the_examples_in_the_comments_run(shown: duckdb.DuckDBPyConnection) -> None:
-    for name, comment in shown.execute(
-        "SELECT view_name, comment FROM duckdb_views() WHERE schema_name = 'main' AND NOT internal"
-    ).fetchall():
+    views = "SELECT view_name, comment FROM duckdb_views() WHERE schema_name = 'main'"
+    for name, comment in [*shown.execute(f"{views} AND NOT internal").fetchall(), *macros(shown)]:
         example = re.search(r"Example: (SELECT.*;)", comment)
         assert example, name
         shown.execute(example[1])
@@ -130,9 +155,9 @@ def test_the_dictionary_covers_every_column_with_its_unit_and_meaning(
 ) -> None:
     found = shown.execute("SELECT table_name, column_name, unit, description FROM dictionary")
     rows = found.fetchall()
-    assert {(view, column) for view, column, *_ in rows} == {
-        (view, column) for view in view_names() for column in columns(shown, view)
-    }
+    promised = [(view, column) for view in view_names() for column in columns(shown, view)]
+    promised += [(name, column) for name in macro_names() for column in answers(shown, name)]
+    assert sorted((table, column) for table, column, *_ in rows) == sorted(promised)
     for _, column, unit, description in rows:
         assert (unit, description) == (FIELDS[column].unit, FIELDS[column].description)
 
