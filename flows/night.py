@@ -63,6 +63,7 @@ class Night:
     rebuild: bool = False
     approvals: tuple[Approval, ...] = ()
     remarks: list[str] = field(default_factory=list)
+    record: Path | None = None
 
     @property
     def db(self) -> duckdb.DuckDBPyConnection:

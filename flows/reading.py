@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from flows.home import Home
-from warehouse.publish import current, version_name, versions
+from warehouse.publish import current, night_of, versions
 from warehouse.reading import connect
 from warehouse.store import frame
 
@@ -54,9 +54,9 @@ def _file_of(home: Home, night: date) -> Path:
     """The newest kept file of a night."""
     kept = versions(home.warehouse)
     for path in kept:
-        if path.match(version_name(f"{night}-*")):
+        if night_of(path) == night.isoformat():
             return path
-    nights = sorted({path.name[9:19] for path in kept})
+    nights = sorted({night_of(path) for path in kept})
     said = f"kept are {', '.join(nights)}" if nights else "none is"
     raise NotKeptError(
         f"no file of the night of {night} is kept; {said}. The newest file still tells what it "

@@ -8,7 +8,6 @@ which is taken again where one of those differs or a write-ahead log lies beside
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -25,8 +24,8 @@ CHANGED = (
 _REBUILT = "tonight was made from the landed files anew."
 _WENT_ON = "its own rows are as they were, and what was written beside them is left behind."
 _LOST = (
-    "What the nights after {night} published is not in the record of nights any more, since no "
-    "later file is as it was published."
+    "What the nights {which}published is not in the record of nights any more, since no later "
+    "file is as it was published."
 )
 
 
@@ -45,6 +44,7 @@ def open_build(night: Night) -> Path | None:
         _begin_anew(night, start)
         start = None
         _connect(night)
+    night.record = None if start else _record(night)
     return start
 
 
@@ -60,18 +60,14 @@ def is_untouched(ledger: Ledger, path: Path) -> bool:
 
 
 def take_over_record(night: Night) -> int:
-    """A rebuild begins with an empty file: bring the record of past nights over, from the newest
-    published file that is as it was published."""
-    for path in _sound(night):
-        copy = night.scratch / "before.duckdb"
-        shutil.copyfile(path, copy)
-        try:
-            rows = nights.take_over(night.db, copy)
-        finally:
-            copy.unlink()
-        _tell_of_lost(night, path)
-        return rows
-    return 0
+    """A rebuild begins with an empty file: bring the record of past nights over; its rows."""
+    if night.record is None:
+        return 0
+    copy = night.scratch / "before.duckdb"  # somebody may hold the file itself
+    shutil.copyfile(night.record, copy)
+    rows = nights.take_over(night.db, copy)
+    copy.unlink()
+    return rows
 
 
 def _start(night: Night) -> Path | None:
@@ -102,16 +98,15 @@ def _connect(night: Night) -> None:
     store.create(night.con)
 
 
-def _sound(night: Night) -> Iterator[Path]:
-    for path in publish.versions(night.home.warehouse):
-        if is_untouched(night.ledger, path):
-            yield path
-
-
-def _tell_of_lost(night: Night, path: Path) -> None:
-    """Say so when an older file had to serve: the nights after it are in no record."""
-    if path == publish.current(night.home.warehouse):
-        return
-    shown = night.db.execute("SELECT max(night) FROM store.source_night").fetchone()
-    if shown and shown[0] and night.ledger.last_night() != shown[0]:
-        night.remarks.append(_LOST.format(night=shown[0]))
+def _record(night: Night) -> Path | None:
+    """The newest published file that is as it was published; says so if nights come after it."""
+    versions = publish.versions(night.home.warehouse)
+    found = next((path for path in versions if is_untouched(night.ledger, path)), None)
+    known = publish.night_of(found) if found else ""
+    lost = night.ledger.rows(
+        "SELECT 1 FROM run WHERE state = 'done' AND night > ? AND night < ?",
+        [known, night.as_of.isoformat()],
+    )
+    if lost and versions:
+        night.remarks.append(_LOST.format(which=f"after {known} " if known else ""))
+    return found

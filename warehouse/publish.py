@@ -158,6 +158,11 @@ def version_name(version: str) -> str:
     return f"undertow-{version}.duckdb"
 
 
+def night_of(version: Path) -> str:
+    """The night of a published version, by its name: a run's number begins with its night."""
+    return version.name.removeprefix("undertow-")[:10]
+
+
 def publish(folder: Path, build: Path, version: str) -> Path:
     """Move a closed, verified build to its versioned name and swap the link to it."""
     if Path(f"{build}.wal").exists():

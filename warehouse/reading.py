@@ -24,6 +24,9 @@ SHUT = {
     "python_enable_replacements": False,
 }
 """No file but this one, no network, no extension, nothing kept, no variable of the caller."""
+NAME = "undertow"
+"""What the file is called in the session. It is attached to a private database in memory: DuckDB
+would give a second connection of a process to one file the first one's configuration, or refuse."""
 MEMORY, SPILL = "2GB", "8GB"
 """What a query may use of memory and, beyond it, of the disk. Judgement: a query that would fill
 the disk fails before the night has no room left."""
@@ -46,18 +49,17 @@ def connect(
         beside: other published files to read in the same session, by the name they get.
     """
     spill = Path(tempfile.mkdtemp(prefix="undertow-read-"))
+    con = duckdb.connect(config={"temp_directory": str(spill)})
+    weakref.finalize(con, shutil.rmtree, spill, ignore_errors=True)
     limits = {"max_temp_directory_size": spill_limit, "memory_limit": memory_limit}
-    config: dict[str, str | bool | int | float | list[str]] = {"temp_directory": str(spill)}
-    config |= {name: limit for name, limit in limits.items() if limit}
-    try:
-        con = duckdb.connect(str(path), read_only=True, config=config)
-        for name, other in (beside or {}).items():
-            con.execute(f'ATTACH {quoted(other)} AS "{name}" (READ_ONLY)')
-    except BaseException:
-        shutil.rmtree(spill, ignore_errors=True)
-        raise
+    for setting, limit in limits.items():  # DuckDB 1.5.5 heeds the first only when it is SET
+        if limit:
+            con.execute(f"SET {setting} = {quoted(limit)}")
+    for name, file in {**(beside or {}), NAME: path}.items():
+        whole = Path(file).resolve()  # the version, not the link, which will point elsewhere
+        con.execute(f'ATTACH {quoted(whole)} AS "{name}" (READ_ONLY)')
+    con.execute(f"USE {NAME}")
     for setting, value in SHUT.items():
         con.execute(f"SET {setting} = {str(value).lower()}")
     con.execute("SET lock_configuration = true")
-    weakref.finalize(con, shutil.rmtree, spill, ignore_errors=True)
     return con
