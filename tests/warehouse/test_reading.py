@@ -115,7 +115,7 @@ def test_a_hostile_query_is_refused_and_leaves_nothing(places: dict[str, str], q
         "SET threads = 1",
     ],
 )
-def test_the_same_is_possible_without_the_helper(places: dict[str, str], query: str) -> None:
+def test_the_same_is_possible_over_a_plain_connection(places: dict[str, str], query: str) -> None:
     mine = pl.DataFrame({"private": [1]})
     with duckdb.connect(places["night"], read_only=True) as con:
         con.execute(query.format(**places)).fetchall()
