@@ -120,10 +120,12 @@ def _published(home: Home, ledger: Ledger) -> list[Check]:
     current = publish.current(home.warehouse)
     if current is None:
         return [Check("warehouse", "note", "nothing is published yet")]
-    bytes_then = ledger.rows("SELECT sha256 FROM published WHERE file = ?", [current.name])
     whole = Check("published file", "good", "has the bytes it was published with")
-    if not bytes_then or bytes_then[0]["sha256"] != sha256(current):
+    if ledger.published(current.name) != sha256(current):
         whole = Check("published file", "bad", f"{current.name} was changed or damaged")
+    elif logs := publish.logs_beside(current):
+        said = f"{logs[0].name} lies beside it: somebody opened it for writing. The next night "
+        whole = Check("published file", "bad", f"{said}leaves that behind")
     run = ledger.rows(
         "SELECT digest FROM run WHERE warehouse = ? AND state = 'done'", [current.name]
     )

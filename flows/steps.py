@@ -40,7 +40,7 @@ def read(night: Night) -> Counts:
         "staged": intake.staged,
         "rejected": intake.rejected,
         "rebuilt": int(start is None),
-        "changed by others": len(night.remarks),
+        "changed by others": int(bool(night.remarks)),
     }
 
 

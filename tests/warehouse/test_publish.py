@@ -13,16 +13,20 @@ from transforms.catalog.fields import FIELDS
 from transforms.catalog.tables import DERIVED
 from warehouse.publish import (
     LINK,
+    USE_FIRST,
     NotWholeError,
     arguments,
     begin_build,
     create_macros,
     create_views,
     current,
+    logs_beside,
     macro_names,
+    night_of,
     prune,
     publish,
     verify,
+    versions,
     view_names,
 )
 from warehouse.store import connect, create, digest, replace
@@ -193,6 +197,41 @@ def test_a_build_that_was_not_closed_is_refused_and_the_old_one_stays(tmp_path: 
     assert current(tmp_path) == old
     log.unlink()
     assert publish(tmp_path, build, "two") == current(tmp_path)
+
+
+def test_logs_of_writers_are_seen_beside_the_file_and_the_link_and_gone_after_a_swap(
+    tmp_path: Path,
+) -> None:
+    old = publish(tmp_path, built(tmp_path, 1)[0], "one")
+    assert logs_beside(old) == []
+    for name in (old.name, LINK):
+        (tmp_path / f"{name}.wal").touch()
+    assert [log.name for log in logs_beside(old)] == [f"{old.name}.wal", f"{LINK}.wal"]
+
+    new = publish(tmp_path, built(tmp_path, 2)[0], "two")
+
+    assert logs_beside(old) == logs_beside(new) == list(tmp_path.glob("*.wal")) == []
+    assert versions(tmp_path) == [new, old]
+    (tmp_path / f"{LINK}.wal").touch()
+    assert (len(logs_beside(new)), len(logs_beside(old))) == (1, 0)
+
+
+def test_a_run_published_says_its_night() -> None:
+    assert night_of(Path("undertow-2026-03-01-0a1b2c3d.duckdb")) == "2026-03-01"
+
+
+def test_macros_made_for_a_later_run_answer_and_those_of_the_earlier_are_gone(
+    tmp_path: Path,
+) -> None:
+    build, _ = built(tmp_path, 1)
+    with duckdb.connect(str(build)) as con:
+        create_macros(con, "later")
+        create_macros(con, "later")
+        views = con.execute("SELECT view_name FROM duckdb_views() WHERE schema_name = 'store'")
+        assert views.fetchall() == [(USE_FIRST.format(run_id="later"),)]
+        assert con.execute("FROM status_as_of(DATE '2026-03-01')").fetchall() == []
+        twice = "SELECT table_name, column_name FROM dictionary GROUP BY ALL HAVING count(*) > 1"
+        assert con.execute(twice).fetchall() == []
 
 
 def test_verify_counts_every_view_of_a_whole_build_and_refuses_another_digest(
