@@ -69,7 +69,7 @@ def written(night: Night) -> Path | None:
         return None
     with duckdb.connect(str(fresh), config=_limits(night)) as con:
         known = pseudonyms.crosswalk(home.care, key)
-        people = pseudonyms.write(con, night.build, key, known)
+        people = pseudonyms.write(con, night.build, key, known, night.run_id)
         con.execute("CHECKPOINT")
     pseudonyms.keep_crosswalk(home.care, people, key)
     return fresh
@@ -80,7 +80,7 @@ def settle(night: Night, fresh: Path | None) -> None:
     home = night.home
     if fresh:
         version = f"{night.run_id}{pseudonyms.SUFFIX}"
-        night.ledger.note_published(publish.version_name(version), sha256(fresh))
+        night.ledger.note_published(publish.version_name(version), sha256(fresh), fresh.stat())
         publish.publish(home.warehouse, fresh, version)
         elsewhere = home.warehouse
     else:

@@ -15,7 +15,9 @@ LOCKED = 75
 USAGE = {
     "AnswerError",
     "NoHomeError",
+    "NotKeptError",
     "PastNightError",
+    "QueryError",
     "SettingsError",
     "UnknownTableError",
     "UnknownThresholdError",

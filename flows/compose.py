@@ -73,7 +73,7 @@ def given_of(night: Night) -> Given:
         earlier=tuple(opened[date.fromisoformat(run["night"])] for run in runs),
         last_quiet_on=_last_quiet(night.ledger),
         panels=panels(night.home, night.settings),
-        notes=tuple(standing(night.ledger).said),
+        notes=(*night.remarks, *standing(night.ledger).said),
     )
 
 

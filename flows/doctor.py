@@ -16,7 +16,7 @@ from flows.home import Home
 from flows.outbox import standing
 from flows.reading import published_file
 from flows.settings import SettingsError, load
-from warehouse import store
+from warehouse import publish, store
 from warehouse.landed import DamagedError, sha256
 from warehouse.landed import verified as landed_verified
 from warehouse.ledger import Ledger
@@ -179,9 +179,11 @@ def _published(home: Home, ledger: Ledger) -> list[Check]:
 
 
 def _bytes(name: str, file: Path, ledger: Ledger) -> Check:
-    then = ledger.rows("SELECT sha256 FROM published WHERE file = ?", [file.name])
-    if not then or then[0]["sha256"] != sha256(file):
+    if ledger.published(file.name) != sha256(file):
         return Check(name, "bad", f"{file.name} was changed or damaged")
+    if logs := publish.logs_beside(file):
+        said = f"{logs[0].name} lies beside it: somebody opened it for writing. The next night "
+        return Check(name, "bad", f"{said}leaves that behind")
     return Check(name, "good", "has the bytes it was published with")
 
 

@@ -60,6 +60,8 @@ class Night:
     build_folder: Path | None = None
     rebuild: bool = False
     approvals: tuple[Approval, ...] = ()
+    remarks: list[str] = field(default_factory=list)
+    record: Path | None = None
 
     @property
     def db(self) -> duckdb.DuckDBPyConnection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import duckdb
 
 from flows.home import Home
 from warehouse.pseudonyms import is_pseudonymous
-from warehouse.publish import current
+from warehouse.publish import current, night_of, versions
+from warehouse.reading import connect
 from warehouse.store import frame
 
 Rows = list[dict[str, Any]]
@@ -23,6 +25,10 @@ class NothingPublishedError(LookupError):
 
 class UnknownAlertError(LookupError):
     """No alert has that number."""
+
+
+class NotKeptError(LookupError):
+    """No file of that night is kept."""
 
 
 def published_file(home: Home, *, for_analysts: bool = False) -> Path | None:
@@ -37,21 +43,36 @@ def published_file(home: Home, *, for_analysts: bool = False) -> Path | None:
     return next((path for path in found if path and not is_pseudonymous(path)), None)
 
 
+def naming(home: Home) -> list[Path]:
+    """The kept published files that name people, newest first."""
+    found = [*versions(home.care), *versions(home.warehouse)]
+    kept = [path for path in found if not is_pseudonymous(path)]
+    return sorted(kept, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
 @contextmanager
-def published(home: Home, *, for_analysts: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A read-only connection to the newest published file (:func:`published_file`), shut off from
-    other files.
+def published(
+    home: Home,
+    night: date | None = None,
+    memory_limit: str = "",
+    spill_limit: str = "",
+    *,
+    for_analysts: bool = False,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A read-only connection to the newest published file (:func:`published_file`), or to that of a
+    past night, shut off from other files (:func:`warehouse.reading.connect`).
 
     Raises:
         NothingPublishedError: nothing is published.
+        NotKeptError: the file of that night is gone, or there never was one.
     """
-    path = published_file(home, for_analysts=for_analysts)
+    newest = published_file(home, for_analysts=for_analysts)
+    path = _file_of(home, night, for_analysts=for_analysts) if night else newest
     if path is None:
         raise NothingPublishedError(
             f"nothing is published in {home.root}: run `undertow run` first"
         )
-    config: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": False}
-    with duckdb.connect(str(path), read_only=True, config=config) as con:
+    with connect(path, memory_limit=memory_limit, spill_limit=spill_limit) as con:
         yield con
 
 
@@ -59,6 +80,20 @@ def kept_file(home: Home, name: str) -> Path | None:
     """The published file of that name, with patients as sources name them, if it is still kept."""
     places = (home.care / name, home.warehouse / name)
     return next((path for path in places if name and path.is_file()), None)
+
+
+def _file_of(home: Home, night: date, *, for_analysts: bool) -> Path:
+    """The newest kept file of a night."""
+    kept = versions(home.warehouse) if for_analysts else naming(home)
+    for path in kept:
+        if night_of(path) == night.isoformat():
+            return path
+    nights = sorted({night_of(path) for path in kept})
+    said = f"kept are {', '.join(nights)}" if nights else "none is"
+    raise NotKeptError(
+        f"no file of the night of {night} is kept; {said}. The newest file still tells what it "
+        f"published: FROM status_as_of(DATE '{night}')"
+    )
 
 
 def quarantined(con: duckdb.DuckDBPyConnection, *, everything: bool) -> tuple[Rows, str]:

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
-from pathlib import Path
-
-import duckdb
 
 from flows import analyst, bounces, compose, landing, page
 from flows.compute import compute, prepare
 from flows.intake import quote, read_files
 from flows.night import Counts, Night, NightFailedError, Step
 from flows.outbox import deliver
-from flows.reading import published_file
+from flows.reading import naming, published_file
 from flows.refit import models
+from flows.starting import is_untouched, open_build, take_over_record
 from transforms.catalog.reasons import REASONS
 from transforms.catalog.tables import HISTORY
-from warehouse import account, alert_record, deletions, feeds, publish, store
+from warehouse import account, alert_record, deletions, feeds, nights, publish, store
 from warehouse.landed import sha256
 from warehouse.merge import merge as merge_staged
 
@@ -31,15 +29,11 @@ def land(night: Night) -> Counts:
 
 def read(night: Night) -> Counts:
     """Open the build and stage the rows of every file it does not hold yet."""
-    start = None if night.rebuild else _start(night)
-    publish.begin_build(start, night.build)
-    limits = night.settings.limits
-    night.con = store.connect(night.build, night.scratch, limits.memory, limits.threads)
-    store.create(night.con)
-    held = {row[0] for row in night.con.execute("SELECT file_id FROM store.source_file").fetchall()}
+    start, con = open_build(night), night.db
+    held = {row[0] for row in con.execute("SELECT file_id FROM store.source_file").fetchall()}
     files = [dict(row) for row in night.ledger.files(night.as_of) if row["file_id"] not in held]
     intake = read_files(
-        night.con, night.home, night.settings, files, night.scratch, night.progress, night.approvals
+        con, night.home, night.settings, files, night.scratch, night.progress, night.approvals
     )
     night.lines = intake.lines
     return {
@@ -47,25 +41,8 @@ def read(night: Night) -> Counts:
         "staged": intake.staged,
         "rejected": intake.rejected,
         "rebuilt": int(start is None),
+        "changed by others": int(bool(night.remarks)),
     }
-
-
-def _start(night: Night) -> Path | None:
-    """The published file to go on from, unless other code or source settings made it: a night is
-    a function of its files, its date and its version, so a new version starts from the files."""
-    current = published_file(night.home)
-    if current and night.ledger.made_by(current.name) == night.code_version and _opens(current):
-        return current
-    return None
-
-
-def _opens(path: Path) -> bool:
-    """A published file that is damaged beyond opening is made again from the files."""
-    try:
-        duckdb.connect(str(path), read_only=True).close()
-    except duckdb.Error:
-        return False
-    return True
 
 
 def expect(night: Night) -> Counts:
@@ -139,19 +116,22 @@ def alert(night: Night) -> Counts:
 def publish_(night: Night) -> Counts:
     """Close, verify and swap in the new warehouse, unless it would be the same one again."""
     current = published_file(night.home)
-    is_new = night.counts["read"]["files"] or not analyst.is_settled(night)
+    came = night.counts["read"]["files"] or night.counts["read"]["changed by others"]
+    is_new = came or not analyst.is_settled(night)
     if current and not is_new and _is_same_again(night):
         night.published = current
         night.close()
         night.build.unlink()
         return {"published": 0}
     _keep_night(night)
+    publish.create_macros(night.db, night.run_id)
     night.db.execute("DETACH staging")
     night.db.execute("CHECKPOINT")
     night.close()
     rows = publish.verify(night.build, night.digest)
     for_analysts = analyst.written(night)
-    night.ledger.note_published(publish.version_name(night.run_id), sha256(night.build))
+    name, build = publish.version_name(night.run_id), night.build
+    night.ledger.note_published(name, sha256(build), build.stat())
     night.published = publish.publish(night.own_folder, night.build, night.run_id)
     analyst.settle(night, for_analysts)
     for folder in (night.home.warehouse, night.home.care):
@@ -210,7 +190,10 @@ def _is_same_again(night: Night) -> bool:
 def _keep_night(night: Night) -> None:
     """Copy the ledger's account of runs and alerts, and tonight's verdicts, into the warehouse."""
     con = night.db
-    _keep_old_verdicts(night)
+    if night.counts["read"]["rebuilt"]:
+        take_over_record(night)
+    nights.record(con, night.as_of)
+    nights.keep_published(con, _kept_files(night))
     for row in night.verdicts:
         con.execute(
             "INSERT INTO store.validation_result (run_id, table_name, expectation, severity, "
@@ -230,15 +213,20 @@ def _keep_night(night: Night) -> None:
     alert_record.keep(con, night.ledger)
 
 
-def _keep_old_verdicts(night: Night) -> None:
-    """A rebuild begins with an empty file: bring the verdicts of past nights over."""
-    current = published_file(night.home)
-    if night.counts["read"]["rebuilt"] and current and _opens(current):
-        night.db.execute(f"ATTACH {store.quoted(current)} AS before (READ_ONLY)")
-        night.db.execute(
-            "INSERT INTO store.validation_result SELECT * FROM before.store.validation_result"
-        )
-        night.db.execute("DETACH before")
+def _kept_files(night: Night) -> list[nights.Kept]:
+    """The published files that stand beside tonight's, and tonight's."""
+    most = night.settings.publish.keep - 1
+    beside = naming(night.home)[:most]
+    sound = {path.name for path in beside if is_untouched(night.ledger, path)}
+    runs = night.ledger.rows("SELECT * FROM run WHERE state = 'done' AND digest <> ''")
+    kept = [
+        (run["run_id"], run["night"], _naive(run["finished_at"]), name, run["digest"])
+        for run in runs
+        if (name := publish.version_name(run["run_id"])) in sound
+    ]
+    now = _naive(night.clock().isoformat())
+    name = publish.version_name(night.run_id)
+    return [*kept, (night.run_id, night.as_of.isoformat(), now, name, night.digest)]
 
 
 def _naive(text: str | None) -> str | None:

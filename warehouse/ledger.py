@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from datetime import date, datetime
+from os import stat_result
 from pathlib import Path
 
 from transforms.approvals import Approval
@@ -32,6 +33,9 @@ CREATE TABLE IF NOT EXISTS night_table (
     run_id TEXT NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL, total TEXT NOT NULL,
     PRIMARY KEY (run_id, name)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS published (file TEXT PRIMARY KEY, sha256 TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS stamp (
+    file TEXT PRIMARY KEY, size INTEGER NOT NULL, modified_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS step (
     run_id TEXT NOT NULL, name TEXT NOT NULL, seconds REAL NOT NULL, counts TEXT NOT NULL,
     PRIMARY KEY (run_id, name)) STRICT;
@@ -273,9 +277,25 @@ class Ledger:
         found = self.rows("SELECT code_version FROM run WHERE warehouse = ?", [warehouse])
         return str(found[0]["code_version"]) if found else None
 
-    def note_published(self, warehouse: str, sha256: str) -> None:
-        """Note the bytes of a file that is about to be published."""
-        self.write("INSERT OR REPLACE INTO published VALUES (?, ?)", [warehouse, sha256])
+    def note_published(self, warehouse: str, sha256: str, stat: stat_result) -> None:
+        """Note the bytes of a file that is about to be published, and what the disk says of it."""
+        with self.transaction():
+            self.write("INSERT OR REPLACE INTO published VALUES (?, ?)", [warehouse, sha256])
+            self.stamp(warehouse, stat)
+
+    def published(self, warehouse: str) -> str | None:
+        """The hash of the bytes that a file was published with."""
+        found = self.rows("SELECT sha256 FROM published WHERE file = ?", [warehouse])
+        return str(found[0]["sha256"]) if found else None
+
+    def stamp(self, warehouse: str, stat: stat_result) -> None:
+        """Note what the disk says of a published file whose bytes are as they were."""
+        self.write("INSERT OR REPLACE INTO stamp VALUES (?, ?, ?, ?)", [warehouse, *_facts(stat)])
+
+    def is_stamped(self, warehouse: str, stat: stat_result) -> bool:
+        """Whether the disk says the same of a published file as when its bytes were last known."""
+        found = self.rows("SELECT size, modified_ns, inode FROM stamp WHERE file = ?", [warehouse])
+        return bool(found) and tuple(found[0]) == _facts(stat)
 
     def begin(self, run_id: str, night: date, now: datetime, code_version: str) -> None:
         """Note that a run started; runs left running by a killed process are closed as failed."""
@@ -298,6 +318,10 @@ class Ledger:
             [state, now.isoformat(), facts.get("digest"), facts.get("warehouse")]
             + [facts.get("problem"), run_id],
         )
+
+
+def _facts(stat: stat_result) -> tuple[int, int, int]:
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
 
 def _approval(row: sqlite3.Row) -> Approval:

@@ -19,7 +19,7 @@ from transforms.catalog.passages import KINDS, PASSAGES, Passage, passage
 from transforms.catalog.tables import DERIVED, TABLES, Table
 from transforms.pseudonyms import DIGITS, NUMERIC, SAID, Pads, of_people, said
 from warehouse.landed import sync_folder
-from warehouse.publish import NotWholeError, create_views, view_names
+from warehouse.publish import NotWholeError, create_macros, create_views, view_names
 from warehouse.store import create_tables, frame, quoted
 
 CROSSWALK = "crosswalk.parquet"
@@ -47,15 +47,17 @@ def is_pseudonymous(version: Path) -> bool:
 
 
 def write(
-    con: duckdb.DuckDBPyConnection, care: Path, key: Pads, known: pl.DataFrame
+    con: duckdb.DuckDBPyConnection, care: Path, key: Pads, known: pl.DataFrame, run_id: str = ""
 ) -> pl.DataFrame:
-    """Fill the empty database of ``con`` from the closed file ``care``, with views and comments.
+    """Fill the empty database of ``con`` from the closed file ``care``, with views, macros and
+    comments.
 
     Args:
         con: the analyst file under construction.
         care: the care team's file.
         key: of the pseudonyms.
         known: the crosswalk of earlier nights under the same key (``value``, ``said``).
+        run_id: of the run that publishes it.
 
     Returns:
         The crosswalk as it is now.
@@ -81,7 +83,12 @@ def write(
         _check_counts(con, table)
     for kind in ("person", *_texts()):
         con.execute(f"DROP TABLE temp.said_{kind}")
+    con.execute(
+        "UPDATE store.published_night SET published_file = "
+        f"replace(published_file, '.duckdb', '{SUFFIX}.duckdb')"
+    )
     create_views(con)
+    create_macros(con, run_id)
     con.execute("DETACH care")
     _check_views(con)
     return people

@@ -7,6 +7,7 @@ for writing, so a stale write-ahead log can never lie beside it.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from importlib import resources
 from pathlib import Path
@@ -43,30 +44,52 @@ def begin_build(start: Path | None, build: Path) -> None:
 
 def view_names() -> tuple[str, ...]:
     """The analyst views, one file each under ``warehouse/views``, in the order to create them."""
-    folder = resources.files("warehouse") / "views"
+    return _names("views")
+
+
+def macro_names() -> tuple[str, ...]:
+    """The analyst macros, one file each under ``warehouse/macros``."""
+    return _names("macros")
+
+
+def _names(kind: str) -> tuple[str, ...]:
+    folder = resources.files("warehouse") / kind
     return tuple(
         sorted(Path(item.name).stem for item in folder.iterdir() if item.name.endswith(".sql"))
     )
 
 
+def _text(kind: str, name: str) -> tuple[str, str]:
+    """The SQL of a view or macro, and its header in one line."""
+    sql = (resources.files("warehouse") / kind / f"{name}.sql").read_text(encoding="utf-8")
+    lines = sql.splitlines()
+    return sql, " ".join(line[2:].strip() for line in lines if line.startswith("--"))
+
+
 _COLUMNS = (
-    "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'main' "
-    "AND NOT internal AND database_name = current_database() ORDER BY table_name, column_index"
+    "SELECT table_name, column_name, data_type, column_index FROM duckdb_columns() "
+    "WHERE schema_name = 'main' AND NOT internal AND database_name = current_database() "
+    "ORDER BY table_name, column_index"
 )
+_TAKES = re.compile(r"Takes: ([a-z_, ]+?) Example:")
+USE_FIRST = "USE an attached night before calling its macros (run {run_id})"
+"""The name of a view that every macro reads. A macro that is called by the name of an attached
+file looks for its tables in the file that is in use, and would answer from there without a word;
+so it finds that this is missing, and the error says what to do."""
 
 
 def create_views(con: duckdb.DuckDBPyConnection) -> None:
     """Create every view, and comment every table and column from the catalog."""
     con.execute("BEGIN")
-    folder, comments = resources.files("warehouse") / "views", []
+    comments = []
     for name in view_names():
-        sql = (folder / f"{name}.sql").read_text(encoding="utf-8")
+        sql, header = _text("views", name)
         con.execute(f'CREATE OR REPLACE VIEW main."{name}" AS\n{sql}')
-        header = " ".join(line[2:].strip() for line in sql.splitlines() if line.startswith("--"))
         comments.append(f'COMMENT ON VIEW main."{name}" IS {quoted(header)}')
+    columns = con.execute(_COLUMNS).fetchall()
     comments += [
         f'COMMENT ON COLUMN main."{view}"."{column}" IS {quoted(describe(column))}'
-        for view, column in con.execute(_COLUMNS).fetchall()
+        for view, column, *_ in columns
     ]
     for table in TABLES.values():
         comments.append(f"COMMENT ON TABLE store.{table.name} IS {quoted(table.grain)}")
@@ -74,7 +97,54 @@ def create_views(con: duckdb.DuckDBPyConnection) -> None:
             f'COMMENT ON COLUMN store.{table.name}."{column}" IS {quoted(describe(column))}'
             for column in table.columns
         ]
-    con.execute(";\n".join([*comments, "COMMIT"]))
+    con.execute(";\n".join(comments))
+    con.execute("DELETE FROM store.dictionary")
+    _document(con, [(view, column, kind) for view, column, kind, _ in columns])
+    con.execute("COMMIT")
+
+
+def create_macros(con: duckdb.DuckDBPyConnection, run_id: str) -> None:
+    """Create every macro anew for the file of ``run_id``, with its comment and columns."""
+    views = "SELECT view_name FROM duckdb_views() WHERE schema_name = 'store'"
+    for (old,) in con.execute(f"{views} AND database_name = current_database()").fetchall():
+        con.execute(f'DROP VIEW store."{old}"')
+    here = USE_FIRST.format(run_id=run_id)
+    con.execute(f'CREATE VIEW store."{here}" AS SELECT true AS is_here')
+    for name in macro_names():
+        sql, header = _text("macros", name)
+        takes = arguments(header)
+        con.execute(
+            f"CREATE OR REPLACE MACRO main.{name}({', '.join(takes)}) AS TABLE "
+            f'SELECT answer.* FROM store."{here}", (\n{sql}) AS answer'
+        )
+        con.execute(f"COMMENT ON MACRO TABLE main.{name} IS {quoted(header)}")
+        con.execute("DELETE FROM store.dictionary WHERE table_name = ?", [name])
+        nothing = ", ".join(["NULL"] * len(takes))
+        columns = con.execute(f"DESCRIBE FROM main.{name}({nothing})").fetchall()
+        _document(con, [(name, column, kind) for column, kind, *_ in columns])
+
+
+def arguments(header: str) -> tuple[str, ...]:
+    """The names of a macro's arguments, by its header.
+
+    >>> arguments("One row. Takes: known, observed Example: SELECT 1;")
+    ('known', 'observed')
+    """
+    found = _TAKES.search(header)
+    return tuple(name.strip() for name in found[1].split(",")) if found else ()
+
+
+def _document(con: duckdb.DuckDBPyConnection, columns: list[tuple[str, str, str]]) -> None:
+    """Put columns (table, name, type) into the dictionary, in their order."""
+    rows = [
+        (table, column, kind, FIELDS[column].unit, FIELDS[column].description)
+        for table, column, kind in columns
+    ]
+    con.execute(
+        "INSERT INTO store.dictionary SELECT unnest($1), unnest($2), unnest($3), unnest($4), "
+        "unnest($5)",
+        [list(values) for values in zip(*rows, strict=True)],
+    )
 
 
 def describe(column: str) -> str:
@@ -88,6 +158,11 @@ def version_name(version: str) -> str:
     return f"undertow-{version}.duckdb"
 
 
+def night_of(version: Path) -> str:
+    """The night of a published version, by its name: a run's number begins with its night."""
+    return version.name.removeprefix("undertow-")[:10]
+
+
 def publish(folder: Path, build: Path, version: str) -> Path:
     """Move a closed, verified build to its versioned name and swap the link to it."""
     if Path(f"{build}.wal").exists():
@@ -97,12 +172,23 @@ def publish(folder: Path, build: Path, version: str) -> Path:
         os.fsync(stream.fileno())
     build.chmod(0o444)
     build.rename(target)
+    swap(folder, target)
+    return target
+
+
+def swap(folder: Path, target: Path) -> None:
+    """Point the link to ``target``, in one step for every reader.
+
+    A write-ahead log of somebody who opened a published version for writing is no part of it:
+    beside the link it would lock every reader of the next version out.
+    """
+    for log in folder.glob("undertow*.duckdb.wal"):
+        log.unlink()
     fresh = folder / f".{LINK}-{os.getpid()}"
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target.name)
     fresh.rename(folder / LINK)
     sync_folder(folder)
-    return target
 
 
 def verify(build: Path, digest: str) -> dict[str, int]:
@@ -120,11 +206,24 @@ def verify(build: Path, digest: str) -> dict[str, int]:
             raise NotWholeError(f"a view does not answer: {type(error).__name__}") from error
 
 
+def versions(folder: Path) -> list[Path]:
+    """The published versions that are kept, newest first."""
+    found = folder.glob(version_name("*"))
+    return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
+def logs_beside(version: Path) -> list[Path]:
+    """Write-ahead logs of somebody who opened a published version for writing: beside it, or
+    beside the link where that was the name it was opened by (DuckDB 1.4 does so)."""
+    link = version.parent / LINK
+    names = [version, link] if link.resolve() == version else [version]
+    return [log for log in (Path(f"{name}.wal") for name in names) if log.exists()]
+
+
 def prune(folder: Path, keep: int) -> int:
     """Unlink published versions older than the newest ``keep``; open ones live on for readers."""
-    versions = sorted(folder.glob("undertow-*.duckdb"), key=lambda path: path.stat().st_mtime_ns)
     published = current(folder)
-    old = [path for path in versions[:-keep] if path != published] if keep else []
+    old = [path for path in versions(folder)[keep:] if path != published] if keep else []
     for path in old:
         path.unlink()
     return len(old)

@@ -15,11 +15,21 @@ import duckdb
 import polars as pl
 
 from transforms.catalog.fields import FIELDS
-from transforms.catalog.tables import HISTORY, INCOMING, TABLES, Table
+from transforms.catalog.tables import HISTORY, INCOMING, RECORD, TABLES, Table
 from transforms.landing import REJECTS
 
-UNDIGESTED = frozenset({"run", "validation_result", "alert", "alert_event"})
-"""Tables that name runs and clock times; a replayed night has others."""
+UNDIGESTED = frozenset(
+    {
+        "run",
+        "validation_result",
+        "alert",
+        "alert_event",
+        "published_night",
+        "dictionary",
+        *RECORD,
+    }
+)
+"""Tables that name runs, clock times or other nights; a replayed night has others."""
 
 
 def connect(

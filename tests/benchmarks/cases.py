@@ -16,6 +16,7 @@ import polars as pl
 from tests.benchmarks.cgm import CGM
 from tests.benchmarks.context import CONTEXT
 from tests.benchmarks.files import FILES, fhir_models
+from tests.benchmarks.published import PUBLISHED
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,7 @@ CASES: dict[str, Case] = {
     **{f"cgm: {name}": Case(*parts) for name, parts in CGM.items()},
     **{name: Case(*parts) for name, parts in CONTEXT.items()},
     **{name: Case(*parts) for name, parts in FILES.items()},
+    **{name: Case(*parts) for name, parts in PUBLISHED.items()},
 }
 
 if __name__ == "__main__":

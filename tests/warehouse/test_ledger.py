@@ -104,6 +104,25 @@ def test_a_run_that_ended_stays_as_it_ended(ledger: Ledger) -> None:
     assert ledger.made_by("undertow-r2.duckdb") is None
 
 
+def test_a_published_file_is_known_by_its_bytes_and_by_what_the_disk_says(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    file = tmp_path / "undertow-r1.duckdb"
+    file.write_bytes(b"night")
+    assert ledger.published(file.name) is None
+    assert not ledger.is_stamped(file.name, file.stat())
+    ledger.note_published(file.name, "abc", file.stat())
+    assert ledger.published(file.name) == "abc"
+    assert ledger.is_stamped(file.name, file.stat())
+    assert not ledger.is_stamped("undertow-r2.duckdb", file.stat())
+
+    file.write_bytes(b"NIGHT!")
+    assert not ledger.is_stamped(file.name, file.stat())
+    ledger.stamp(file.name, file.stat())
+    assert ledger.is_stamped(file.name, file.stat())
+    assert ledger.published(file.name) == "abc"
+
+
 def test_the_last_night_is_the_last_that_was_completed(ledger: Ledger) -> None:
     assert ledger.last_night() is None
     for run, day, state in (("a", 1, "done"), ("b", 2, "done"), ("c", 3, "failed")):

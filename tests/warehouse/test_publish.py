@@ -13,13 +13,20 @@ from transforms.catalog.fields import FIELDS
 from transforms.catalog.tables import DERIVED
 from warehouse.publish import (
     LINK,
+    USE_FIRST,
     NotWholeError,
+    arguments,
     begin_build,
+    create_macros,
     create_views,
     current,
+    logs_beside,
+    macro_names,
+    night_of,
     prune,
     publish,
     verify,
+    versions,
     view_names,
 )
 from warehouse.store import connect, create, digest, replace
@@ -64,6 +71,7 @@ def built(folder: Path, number: int = 0) -> tuple[Path, str]:
     row = "SELECT 'p' AS patient_id, NULL AS month, NULL AS low, NULL AS high, NULL AS n"
     replace(con, DERIVED["weight_month"], "true", f"{row}, {number} AS kg_per_month")
     create_views(con)
+    create_macros(con, str(number))
     found = digest(con)
     con.execute("DETACH staging")
     con.execute("CHECKPOINT")
@@ -81,6 +89,15 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection
 
 def columns(con: duckdb.DuckDBPyConnection, view: str) -> list[str]:
     return [row[0] for row in con.execute(f'DESCRIBE main."{view}"').fetchall()]
+
+
+def answers(con: duckdb.DuckDBPyConnection, macro: str) -> list[str]:
+    """The columns of a macro's answer."""
+    (header,) = con.execute(
+        "SELECT comment FROM duckdb_functions() WHERE function_name = ?", [macro]
+    ).fetchall()
+    nothing = ", ".join(["NULL"] * len(arguments(header[0])))
+    return [row[0] for row in con.execute(f"DESCRIBE FROM {macro}({nothing})").fetchall()]
 
 
 @pytest.mark.parametrize("view", CONTRACT)
@@ -107,19 +124,31 @@ def test_every_view_and_column_has_a_comment_and_an_example(
         "SELECT view_name, comment FROM duckdb_views() WHERE schema_name = 'main' AND NOT internal"
     ).fetchall()
     assert {name for name, _ in views} == set(view_names())
-    assert all(comment and "Example: SELECT" in comment for _, comment in views)
+    headers = [*views, *macros(shown)]
+    assert all(comment and "Example: SELECT" in comment for _, comment in headers)
+    assert {name for name, comment in headers if "Key: " not in comment} == set()
     bare = shown.execute(
         "SELECT table_name, column_name FROM duckdb_columns() "
-        "WHERE schema_name IN ('main', 'store') AND NOT internal AND table_name <> 'digest' "
+        "WHERE schema_name IN ('main', 'store') AND NOT internal "
+        "AND table_name <> 'digest' AND column_name <> 'is_here' "
         "AND coalesce(comment, '') = ''"
     ).fetchall()
     assert bare == []
 
 
+def macros(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Every macro with its comment."""
+    found = con.execute(
+        "SELECT function_name, comment FROM duckdb_functions() WHERE schema_name = 'main' "
+        "AND NOT internal ORDER BY ALL"
+    ).fetchall()
+    assert [name for name, _ in found] == list(macro_names())
+    return found
+
+
 def test_the_examples_in_the_comments_run(shown: duckdb.DuckDBPyConnection) -> None:
-    for name, comment in shown.execute(
-        "SELECT view_name, comment FROM duckdb_views() WHERE schema_name = 'main' AND NOT internal"
-    ).fetchall():
+    views = "SELECT view_name, comment FROM duckdb_views() WHERE schema_name = 'main'"
+    for name, comment in [*shown.execute(f"{views} AND NOT internal").fetchall(), *macros(shown)]:
         example = re.search(r"Example: (SELECT.*;)", comment)
         assert example, name
         shown.execute(example[1])
@@ -130,9 +159,9 @@ def test_the_dictionary_covers_every_column_with_its_unit_and_meaning(
 ) -> None:
     found = shown.execute("SELECT table_name, column_name, unit, description FROM dictionary")
     rows = found.fetchall()
-    assert {(view, column) for view, column, *_ in rows} == {
-        (view, column) for view in view_names() for column in columns(shown, view)
-    }
+    promised = [(view, column) for view in view_names() for column in columns(shown, view)]
+    promised += [(name, column) for name in macro_names() for column in answers(shown, name)]
+    assert sorted((table, column) for table, column, *_ in rows) == sorted(promised)
     for _, column, unit, description in rows:
         assert (unit, description) == (FIELDS[column].unit, FIELDS[column].description)
 
@@ -168,6 +197,41 @@ def test_a_build_that_was_not_closed_is_refused_and_the_old_one_stays(tmp_path: 
     assert current(tmp_path) == old
     log.unlink()
     assert publish(tmp_path, build, "two") == current(tmp_path)
+
+
+def test_logs_of_writers_are_seen_beside_the_file_and_the_link_and_gone_after_a_swap(
+    tmp_path: Path,
+) -> None:
+    old = publish(tmp_path, built(tmp_path, 1)[0], "one")
+    assert logs_beside(old) == []
+    for name in (old.name, LINK):
+        (tmp_path / f"{name}.wal").touch()
+    assert [log.name for log in logs_beside(old)] == [f"{old.name}.wal", f"{LINK}.wal"]
+
+    new = publish(tmp_path, built(tmp_path, 2)[0], "two")
+
+    assert logs_beside(old) == logs_beside(new) == list(tmp_path.glob("*.wal")) == []
+    assert versions(tmp_path) == [new, old]
+    (tmp_path / f"{LINK}.wal").touch()
+    assert (len(logs_beside(new)), len(logs_beside(old))) == (1, 0)
+
+
+def test_a_run_published_says_its_night() -> None:
+    assert night_of(Path("undertow-2026-03-01-0a1b2c3d.duckdb")) == "2026-03-01"
+
+
+def test_macros_made_for_a_later_run_answer_and_those_of_the_earlier_are_gone(
+    tmp_path: Path,
+) -> None:
+    build, _ = built(tmp_path, 1)
+    with duckdb.connect(str(build)) as con:
+        create_macros(con, "later")
+        create_macros(con, "later")
+        views = con.execute("SELECT view_name FROM duckdb_views() WHERE schema_name = 'store'")
+        assert views.fetchall() == [(USE_FIRST.format(run_id="later"),)]
+        assert con.execute("FROM status_as_of(DATE '2026-03-01')").fetchall() == []
+        twice = "SELECT table_name, column_name FROM dictionary GROUP BY ALL HAVING count(*) > 1"
+        assert con.execute(twice).fetchall() == []
 
 
 def test_verify_counts_every_view_of_a_whole_build_and_refuses_another_digest(

@@ -435,6 +435,31 @@ FIELDS: dict[str, Field] = {
     "patients": Field("BIGINT", "Persons known."),
     "files": Field("BIGINT", "Files that came this night."),
     "waiting": Field("BIGINT", "Rows that wait in quarantine."),
+    "known_from": Field("DATE", "The first night that published it so."),
+    "known_to": Field(
+        "DATE", "The first night that did not any more; null while the newest still does."
+    ),
+    "last_known_on": Field("DATE", "The newest night on which a file came."),
+    "newest_on": Field("DATE", "The newest day that its standing results and samples tell of."),
+    "newest_draw_on": Field("DATE", "The newest draw of anybody."),
+    "oldest_waiting_on": Field("DATE", "The night since which the oldest of them waits."),
+    "oldest_waiting_days": Field("BIGINT", "How long the oldest of them waited by then.", "d"),
+    "sources_silent": Field(
+        "VARCHAR[]", "Sources that sent before and not tonight, and whose rhythm does not say why."
+    ),
+    "alarms": Field("BIGINT", "Feeds (source and analyte) that were silent, few or many."),
+    "checks": Field("BIGINT", "Expectations that were checked; 0 where nothing had changed."),
+    "checks_failed": Field("BIGINT", "Of them, those that at least one row failed."),
+    "is_whole": Field(
+        "BOOLEAN",
+        "Every row of every file is in one place, every person has a status, no source is silent, "
+        "and the list is not held back.",
+    ),
+    "published_at": Field("TIMESTAMP", "When the file was made, UTC."),
+    "published_file": Field("VARCHAR", "Name of a published file; it lies beside this one."),
+    "digest": Field("VARCHAR", "The night's logical digest: the same rows, the same digest."),
+    "cohorts": Field("VARCHAR[]", "Cohorts the patient is in tonight."),
+    "draw_value": Field("DOUBLE", "The value of the draw: repeats of one visit are averaged."),
     "column_name": Field("VARCHAR", "The column."),
     "type": Field("VARCHAR", "DuckDB type."),
     "description": Field("VARCHAR", "What it means."),

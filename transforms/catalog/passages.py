@@ -115,7 +115,7 @@ PASSAGES: dict[str, Passage] = {
         "trend course tissue signal claim not_claimed next_test liver muscle adipose beta_cell "
         "clearance glucose_fine age_band compared_with "
         "run_id code_version expectation severity alert_id quarantine_id level event because "
-        "ended_because quiet_because",
+        "ended_because quiet_because published_file digest column_name type description",
         Passage("open"),
     ),
     # dates and times
@@ -125,7 +125,8 @@ PASSAGES: dict[str, Passage] = {
         "as_of entered_on left_on reviewed next_review inputs_from previous_on local_date "
         "window_start window_end month first_seen_on episode opened_on night started_at "
         "finished_at sleep_start sleep_end first_rise_at last_rise_at began_on ended_on tier_on "
-        "told_on snoozed_until happened_at",
+        "told_on snoozed_until happened_at published_at known_from known_to last_known_on "
+        "newest_on oldest_waiting_on",
         Passage("open"),
     ),
     # numbers
@@ -162,7 +163,7 @@ PASSAGES: dict[str, Passage] = {
     # places of rows and counts of them
     **_each(
         "file_id line part rows_in rows_accepted rows_quarantined rows_duplicate rows_superseded "
-        "rows_checked rows_failed passed n_rows mean_ln var_ln approval",
+        "rows_checked rows_failed passed n_rows mean_ln var_ln approval files waiting",
         Passage("open"),
     ),
 }

@@ -3,7 +3,8 @@
 ``HISTORY`` tables hold every version of what sources said; the merge maintains them.
 ``DERIVED`` tables are computed, and replaced for the patients whose data changed (``per`` is the
 column that scopes the replacement) or as a whole (``per`` empty). ``NIGHT`` tables account for
-the night. All live in schema ``store``; analysts read the views in ``main``.
+the night, ``RECORD`` tables for all nights so far. All live in schema ``store``; analysts read the
+views in ``main``.
 """
 
 from __future__ import annotations
@@ -411,10 +412,74 @@ NIGHT: dict[str, Table] = {
             "run_id night started_at finished_at state code_version",
             "run_id",
         ),
+        _table(
+            "published_night",
+            "one row per published file that was kept when this one was published",
+            "run_id night published_at published_file digest",
+            "run_id",
+        ),
+        _table(
+            "dictionary",
+            "one row per column of every view and macro",
+            "table_name column_name type unit description",
+            "table_name column_name",
+        ),
     )
 }
 
-TABLES: dict[str, Table] = {**HISTORY, **DERIVED, **NIGHT}
+RECORD: dict[str, Table] = {
+    table.name: table
+    for table in (
+        _table(
+            "status_version",
+            "one row per patient and stretch of nights that published the same status",
+            "patient_id status tier reason rule_version known_from known_to",
+            "patient_id known_from",
+        ),
+        _table(
+            "cohort_version",
+            "one row per stay in a cohort and stretch of nights that published it so",
+            "cohort patient_id entered_on left_on definition_version known_from known_to",
+            "cohort patient_id entered_on known_from",
+        ),
+        _table(
+            "source_night",
+            "one row per night and source known by then",
+            "night source files rows_in rows_accepted rows_quarantined rows_duplicate "
+            "rows_superseded last_known_on newest_on",
+            "night source",
+        ),
+        _table(
+            "waiting_night",
+            "one row per night, source and reason for which rows waited",
+            "night source reason waiting oldest_waiting_on",
+            "night source reason",
+        ),
+        _table(
+            "feed_check_night",
+            "one row per night, source and analyte: whether it was silent or unusual",
+            "night source analyte last_on arrivals p_silence rows_tonight rows_usual alarm",
+            "night source analyte",
+        ),
+        _table(
+            "list_check_night",
+            "one row per night: its list of marked people against chance",
+            "night n_evaluated n_listed false_claimed n_shuffled false_shuffled is_held "
+            "held_because",
+            "night",
+        ),
+        _table(
+            "prediction_check_night",
+            "one row per night, analyte and group: how the newest draws lay in their forecasts",
+            "night analyte grouped_by level n coverage_50_pct coverage_90_pct pit_mean pit_deciles",
+            "night analyte grouped_by level",
+        ),
+    )
+}
+"""What past nights published. No file tells of it, so that a rebuild takes it over from the file
+published before."""
+
+TABLES: dict[str, Table] = {**HISTORY, **DERIVED, **NIGHT, **RECORD}
 """All kept tables by name."""
 
 INCOMING: dict[str, dict[str, str]] = {

@@ -1,4 +1,5 @@
 -- One row per patient and index without a single value: what stands in the way. Newest reason where all was measured, else what it needs.
+-- Key: patient_id, index
 -- Example: SELECT * FROM index_missing WHERE patient_id = 'P0001';
 SELECT p.patient_id, d."index", v.newest AS reason, d.inputs
 FROM store.person p CROSS JOIN store.index_definition d

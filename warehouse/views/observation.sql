@@ -1,4 +1,5 @@
 -- One row per result: the version that stands, canonical units (insulin u[IU]/mL at 6.00 pmol per uIU, glucose mg/dL). Withdrawn and cancelled results are in observation_history.
+-- Key: patient_id, source, analyte, timing, result_id, observed_at, source_code
 -- Example: SELECT * FROM observation WHERE analyte = 'insulin' AND patient_id = 'P0001' ORDER BY observed_at;
 SELECT coalesce(survivor_id, o.patient_id) AS patient_id, analyte, observed_at, value, unit,
     comparator, fasting, lab, assay, status, source, result_id, known_at, observed_on,

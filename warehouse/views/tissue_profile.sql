@@ -1,4 +1,5 @@
 -- One row per patient, tissue and signal: its newest value, placed among comparable people of this clinic; and one row per tissue (signal is null) that names what was never measured and by what test it could be. Never which tissue is resistant.
+-- Key: patient_id, tissue, signal
 -- Example: SELECT tissue, signal, value, percentile, course, claim, missing FROM tissue_profile WHERE patient_id = 'P0001';
 WITH night AS (SELECT max(as_of) AS as_of FROM store.tonight),
 people AS (
