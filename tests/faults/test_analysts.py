@@ -105,7 +105,8 @@ def test_a_file_that_was_opened_for_writing_is_noticed_and_nothing_of_it_goes_on
     is_rebuilt: bool,
 ) -> None:
     harm(scene)
-    assert set(scene.statuses().values()) == {"excluded"}, "who reads meanwhile sees it"
+    if is_rebuilt:
+        assert set(scene.statuses().values()) == {"excluded"}, "who reads meanwhile sees it"
     assert "bad" in {check.state for check in verified(scene.home)}
 
     read = scene.night(NEXT)["steps"]["read"]

@@ -48,6 +48,7 @@ def test_an_analyst_who_reads_all_night_holds_up_nothing(
 
 def test_a_log_of_a_killed_writer_is_left_behind(scene: Scene, undisturbed: Outcome) -> None:
     log("")(scene)
+    assert set(scene.statuses().values()) == {"excluded"}, "who reads meanwhile sees it"
     read = scene.night(NEXT)["steps"]["read"]
     assert (read["changed by others"], read["rebuilt"]) == (1, 0)
     assert outcome(scene) == undisturbed
