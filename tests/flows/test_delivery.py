@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from flows.home import Home, locked
 from flows.outbox import LONGEST_WAIT, MOST_ATTEMPTS, standing
 from flows.settings import Settings
 from tests.flows.posting import ANN, BOB, CANARY, Post
-from tests.flows.rude_server import RudeServer, Script
+from tests.flows.rude_server import LINES, RudeServer, Script
 from warehouse import outbox
 
 LATER = {"RCPT": "451 later"}
@@ -209,6 +210,16 @@ def test_without_a_host_every_mail_is_a_private_file_and_again_the_same(post: Po
     post.home.mail.mkdir()
     post.deliver(Settings())
     assert sorted(post.home.mail.iterdir()) == files
+
+
+def test_an_endless_reply_ends_by_its_size_long_before_its_time(
+    post: Post, server: RudeServer
+) -> None:
+    server.script = Script({"EHLO": LINES})
+    began = time.monotonic()
+
+    assert post.deliver(relay(server.port)) == {"pending": 3}
+    assert time.monotonic() - began < smtp.TIMEOUT_SECONDS / 3, "the server goes on for 15 seconds"
 
 
 def test_the_waits_are_those_that_are_meant() -> None:

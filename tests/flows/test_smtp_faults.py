@@ -205,6 +205,7 @@ def test_whatever_a_server_does_nothing_is_lost_and_the_state_is_right(
     assert {address for address, _ in mended.taken} == set(case.to)
     assert len({content for _, content in mended.mails}) == 3, "a copy is the same to the byte"
     assert all(CANARY in as_mail(content).get_content() for _, content in mended.mails)
+    assert all(content.isascii() for _, content in mended.mails), "carried by any server"
     assert server.in_clear == mended.in_clear == []
     assert standing(post.ledger).said == []
     post.ledger.close()
