@@ -12,6 +12,7 @@ from flows.links import Claim, token
 from tests.flows.scene import NIGHT, Scene
 from tests.flows.worklist.visiting import (
     FORM,
+    FORM_TYPE,
     HOST,
     NEAR,
     PASSWORD,
@@ -152,7 +153,7 @@ def test_a_cookie_that_is_forged_or_of_another_home_opens_nothing(home: Scene, d
     mine = door.cookies["undertow"]
     signer = URLSafeSerializer(b"another home's secret", salt="undertow.worklist.session.1")
     forged = signer.dumps(
-        URLSafeSerializer(secret_of(home), salt="undertow.worklist.session.1").loads(mine)
+        URLSafeSerializer(secret_of(home.home), salt="undertow.worklist.session.1").loads(mine)
     )
 
     for cookie in (forged, mine[:-2], mine.split(".")[0], "", "é", "x" * 4000):
@@ -269,7 +270,7 @@ def test_a_link_that_is_old_or_changed_says_so_and_is_logged_without_what_it_hol
     assert keyed.look(good).status_code == 200
 
     for bad, why in ((old, "was good until"), (good[:-1], "changed"), (foreign, "not one of ours")):
-        answer = keyed.ask(method, bad, headers={**FORM, "content-type": FORM_TYPE})
+        answer = keyed.ask(method, bad, headers={**FORM, **FORM_TYPE})
         assert answer.status_code == 400
         assert why in answer.text
     assert "a link was refused: too old" in caplog.text
@@ -278,9 +279,6 @@ def test_a_link_that_is_old_or_changed_says_so_and_is_logged_without_what_it_hol
     for secret in (good[6:], "north@", numbers(home)["ANN"]):
         assert secret not in own
     assert not is_in(keyed)
-
-
-FORM_TYPE = "application/x-www-form-urlencoded"
 
 
 def test_a_link_of_who_gets_no_mails_any_more_opens_nothing(home: Scene, keyed: Visit) -> None:

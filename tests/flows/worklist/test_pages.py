@@ -67,7 +67,7 @@ def read(text: str) -> str:
 def test_the_list_shows_who_waits_the_most_urgent_first(home: Scene, nurse: Visit) -> None:
     text = nurse.look("/").text
 
-    assert text.index("BEA") < text.index("ANN"), "of two of tier A the more certain one"
+    assert text.index("BEA") < text.index("ANN"), "of two of one tier the more certain one"
     assert "FLO" not in text
     assert f"night of {NIGHT}" in text
     assert "Waiting <b>3</b></a>" in text
@@ -97,7 +97,7 @@ def test_a_user_sees_only_patients_of_their_panels(home: Scene, nurse: Visit) ->
         ("", {"ANN", "BEA", HOSTILE}),
         ("?panel=north", {"ANN"}),
         ("?panel=nowhere", set()),
-        ("?rule=climbing_unseen&tier=A", {"ANN", "BEA", HOSTILE}),
+        ("?rule=climbing_unseen&tier=B", {"ANN", "BEA", HOSTILE}),
         ("?tier=C", set()),
         ("?rule=decompensating", set()),
         ("?state=acknowledged", set()),
@@ -186,7 +186,7 @@ def test_a_persons_page_says_why_by_which_draws_and_what_would_change_it(
     text = read(nurse.look(f"/alert/{numbers(home)['ANN']}").text)
 
     for part in (
-        "Climbing unseen Tier A",
+        "Climbing unseen Tier B",
         "Fasting insulin now",
         "90 % intervals",
         "22.4",

@@ -49,6 +49,7 @@ HASH = users.hashed(PASSWORD, b"salt", CHEAP)
 NEAR = "http://127.0.0.1:8765"
 HOST = "127.0.0.1:8765"
 FORM = {"sec-fetch-site": "same-origin"}
+FORM_TYPE = {"content-type": "application/x-www-form-urlencoded"}
 
 
 @dataclass
@@ -97,7 +98,7 @@ class Visit:
         self, path: str, given: Mapping[str, str], headers: Mapping[str, str] = FORM
     ) -> httpx.Response:
         """POST a form."""
-        return self.ask("POST", path, data=dict(given), headers=dict(headers))
+        return self.ask("POST", path, data=dict(given), headers={**FORM_TYPE, **headers})
 
     def sign_in(self, name: str = "nurse", password: str = PASSWORD) -> httpx.Response:
         """Sign in by name and password."""
