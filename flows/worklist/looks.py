@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse
 from starlette.types import Scope
 
 from flows.answering import HIDDEN
+from flows.pictures.palette import DARK, LIGHT
 
 Facts = dict[str, Any]
 
@@ -28,7 +29,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"words": lambda name: str(name).replace("_", " "), "number": number}
-    made.globals["lines"] = lines
+    made.globals |= {"lines": lines, "light": LIGHT, "dark": DARK}
     return made
 
 

@@ -13,7 +13,9 @@ import duckdb
 from flows.beside_text import place_said, value_said
 from flows.explain import Explanation, UnknownPatientError, explanation
 from flows.letters import QUIET
-from flows.pictures.rows import DOUBTFUL
+from flows.pictures.reading import series_of
+from flows.pictures.rows import use_said
+from flows.pictures.series import series_picture
 from flows.worklist.desk import Desk
 from flows.worklist.listing import shown_state
 from flows.worklist.looks import Facts
@@ -30,7 +32,10 @@ from warehouse.store import frame
 Row = dict[str, Any]
 
 _CGM = "FROM cgm_window WHERE patient_id = ? AND is_main ORDER BY window_end DESC, device LIMIT 3"
-_WORN = "FROM wearable_month WHERE patient_id = ? ORDER BY month DESC LIMIT 6"
+_WORN = (
+    "FROM wearable_month WHERE patient_id = ? AND coalesce(steps_median, sleep_h_mean, "
+    "resting_heart_rate_mean) IS NOT NULL ORDER BY month DESC LIMIT 6"
+)
 _CORROBORATION = "FROM corroboration WHERE patient_id = ? ORDER BY observed_on DESC, kind LIMIT 12"
 _OTHERS = "SELECT alert_id FROM alert WHERE patient_id = ? AND alert_id <> ? ORDER BY opened_on"
 
@@ -53,6 +58,13 @@ HAPPENED: Mapping[str, str] = {
     "disposed": "Judged {useful}",
 }
 """Each kind of event in words."""
+BESIDE: Mapping[str, str] = {
+    "hba1c": "HbA1c",
+    "cgm": "glucose sensor",
+    "glucose_1h": "glucose 1 h after a glucose drink",
+    "glucose_2h": "glucose 2 h after a glucose drink",
+}
+"""Kinds of corroboration in words."""
 WRITTEN = ("note", "reason", "text", "why")
 """Facts that somebody wrote."""
 
@@ -95,20 +107,13 @@ def _evidence(con: duckdb.DuckDBPyConnection, found: Explanation) -> Facts:
         for name, query in (("cgm", _CGM), ("worn", _WORN), ("corroboration", _CORROBORATION))
     }
     return {
-        "draws": [{**draw, "use": _use(draw)} for draw in reversed(found.draws)],
+        "picture": series_picture(series_of(con, found.patient_id)),
+        "draws": [{**draw, "use": use_said(draw)} for draw in reversed(found.draws)],
         "tissues": _tissues(found.tissues),
         "grades": GRADES,
+        "kinds": BESIDE,
         **rows,
     }
-
-
-def _use(draw: Row) -> str:
-    """Whether a draw counts, and what is doubtful about it."""
-    if not draw["used"]:
-        return f"no: {draw['reason']}"
-    doubt = draw["p_bad"] or 0.0
-    doubtful = f", but {doubt:.0%} likely {draw['likely']}" if doubt >= DOUBTFUL else ""
-    return f"yes{doubtful}{', counts for less: ill' if draw['is_ill'] else ''}"
 
 
 def _tissues(rows: list[Row]) -> list[Facts]:
