@@ -1,4 +1,4 @@
-"""Cohorts: who is in, from which day, until when; and how many each step left out.
+"""Cohorts: who is in, from which day, until when; and why everybody else is not.
 
 A stay begins and ends with what was observed and when, never with the nights on which it came in:
 the same data give the same stays. Cohorts of the status rule are here; those of other signs
@@ -7,27 +7,22 @@ the same data give the same stays. Cohorts of the status rule are here; those of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 
 import polars as pl
 
+from transforms.attrition import OVER, Way, way
 from transforms.catalog.rule import COHORTS, RULE, CohortDefinition, Rule
 from transforms.exclusions import holds_on
 
-STEP = {
-    "cohort": pl.String,
-    "step": pl.Int64,
-    "reason": pl.String,
-    "n_before": pl.Int64,
-    "n_excluded": pl.Int64,
-    "n_after": pl.Int64,
-}
-"""A row of attrition."""
-
 
 def cohorts(
-    findings: pl.LazyFrame, excluded: pl.LazyFrame, as_of: date, rule: Rule = RULE
+    findings: pl.LazyFrame,
+    excluded: pl.LazyFrame,
+    as_of: date,
+    rule: Rule = RULE,
+    definitions: Sequence[CohortDefinition] = COHORTS,
 ) -> pl.LazyFrame:
     """Every stay in every cohort of the status rule.
 
@@ -39,7 +34,8 @@ def cohorts(
         findings: :func:`transforms.statuses.at_draws`.
         excluded: :func:`transforms.exclusions.excluded_spans`.
         as_of: the night.
-        rule: thresholds.
+        rule: thresholds, those of the findings.
+        definitions: the cohorts.
 
     Returns:
         ``cohort``, ``patient_id``, ``entered_on``, ``left_on``, ``definition_version``.
@@ -48,7 +44,7 @@ def cohorts(
     in_order = draws.sort("patient_id", "on").cache()
     found = [
         members(stays(_moments(in_order, cohort, rule), as_of), cohort.name, cohort.version)
-        for cohort in COHORTS
+        for cohort in definitions
     ]
     return pl.concat(found).sort("cohort", "patient_id", "entered_on")
 
@@ -172,68 +168,28 @@ def _until(name: str, least: int, max_age_days: int) -> pl.Expr:
     return pl.when((pl.col(name) >= least) & (stale_on > pl.col("on"))).then(stale_on)
 
 
-def attrition(statuses: pl.LazyFrame) -> pl.LazyFrame:
-    """From everyone to each cohort of the status rule, step by step.
+def ways(statuses: pl.LazyFrame, rows: pl.LazyFrame) -> list[Way]:
+    """From everyone to each cohort of the status rule.
 
     Args:
         statuses: :func:`transforms.statuses.statuses`.
+        rows: :func:`cohorts`.
 
     Returns:
-        ``cohort``, ``step``, ``reason``, ``n_before``, ``n_excluded``, ``n_after``: exclusions,
-        then what could not be evaluated, each by name, then the rule itself.
+        Exclusions, then what could not be evaluated, each by name, then the rule itself.
     """
-    people = statuses.select("status", "tier", "ground").collect()
-    grounds = not_evaluated(people)
-    return pl.concat([_rule_steps(cohort, grounds, people) for cohort in COHORTS])
+    people = statuses.select("patient_id", "status", "tier", "ground").collect()
+    inside = rows.filter(pl.col("left_on").is_null()).collect()
+    return [_way(cohort, people, inside) for cohort in COHORTS]
 
 
-def not_evaluated(people: pl.DataFrame) -> list[tuple[str, int]]:
-    """Why people were not evaluated, and how many for each reason; exclusions first.
-
-    Args:
-        people: ``status``, ``ground`` (null for who was evaluated).
-    """
-    counted = people.filter(pl.col("ground").is_not_null()).group_by("status", "ground").len()
-    return [
-        (f"{status}: {ground}", n) for status, ground, n in counted.sort("status", "ground").rows()
-    ]
-
-
-def _rule_steps(
-    cohort: CohortDefinition, grounds: list[tuple[str, int]], people: pl.DataFrame
-) -> pl.LazyFrame:
+def _way(cohort: CohortDefinition, people: pl.DataFrame, inside: pl.DataFrame) -> Way:
     tier = pl.col("tier").is_in(cohort.tiers) if cohort.tiers else pl.lit(value=True)
-    inside = people.filter(pl.col("status").is_in(cohort.statuses), tier.fill_null(value=False))
-    evaluated = people.height - sum(n for _, n in grounds)
-    last = ("the rule does not hold", evaluated - inside.height)
-    return steps(cohort.name, people.height, [*grounds, last])
+    holds = pl.col("status").is_in(cohort.statuses) & tier.fill_null(value=False)
+    reasons = {"the rule does not hold": ~holds, OVER: pl.lit(value=True)}
+    return way(cohort.name, people, inside.filter(cohort=cohort.name)["patient_id"], reasons)
 
 
 def lasting(until: str, as_of: date) -> pl.Expr:
     """Whether the day ``until`` (of :func:`standing`) is still to come; false where it is null."""
     return (pl.col(until) > as_of).fill_null(value=False)
-
-
-def first_reasons(people: pl.DataFrame, reasons: Mapping[str, pl.Expr]) -> list[tuple[str, int]]:
-    """How many of the people evaluated (``ground`` is null) each reason leaves out.
-
-    Whom several leave out, the first does; the last must hold for everyone.
-    """
-    first = pl.coalesce(*(pl.when(holds).then(pl.lit(text)) for text, holds in reasons.items()))
-    evaluated = people.filter(pl.col("ground").is_null())
-    counted = dict(evaluated.group_by(reason=first).len().iter_rows())
-    return [(text, counted.get(text, 0)) for text in reasons]
-
-
-def steps(cohort: str, everyone: int, left_out: Iterable[tuple[str, int]]) -> pl.LazyFrame:
-    """The way from everyone to a cohort (:data:`STEP`), one row a reason.
-
-    >>> steps("few", 5, [("too old", 3)]).select("reason", "n_after").collect().rows()
-    [('everyone', 5), ('too old', 2)]
-    """
-    rows: list[tuple[object, ...]] = []
-    before = everyone
-    for reason, out in [("everyone", 0), *left_out]:
-        rows.append((cohort, len(rows) + 1, reason, before, out, before - out))
-        before -= out
-    return pl.LazyFrame(rows, schema=STEP, orient="row")

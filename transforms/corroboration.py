@@ -12,6 +12,7 @@ from datetime import date
 
 import polars as pl
 
+from transforms.attrition import OVER, Way, way
 from transforms.catalog.corroboration import (
     CONTRADICTIONS,
     CORROBORATORS,
@@ -21,16 +22,7 @@ from transforms.catalog.corroboration import (
 )
 from transforms.catalog.rule import RULE, Rule
 from transforms.cgm_windows import WINDOW_DAYS
-from transforms.cohorts import (
-    first_reasons,
-    lasting,
-    members,
-    not_evaluated,
-    standing,
-    stays,
-    steps,
-    with_exclusions,
-)
+from transforms.cohorts import lasting, members, standing, stays, with_exclusions
 from transforms.exclusions import SPAN, days_of, holds_on
 
 CORROBORATION = {
@@ -309,15 +301,15 @@ def _moments(days: pl.LazyFrame, cohort: Contradiction) -> pl.LazyFrame:
     )
 
 
-def contradiction_attrition(
+def contradiction_ways(
     statuses: pl.LazyFrame,
     rows: pl.LazyFrame,
     found: pl.LazyFrame,
     findings: pl.LazyFrame,
     as_of: date,
     rule: Rule = RULE,
-) -> pl.LazyFrame:
-    """From everyone to each cohort of :func:`contradictions`, step by step, tonight.
+) -> list[Way]:
+    """From everyone to each cohort of :func:`contradictions`, tonight.
 
     Args:
         statuses: :func:`transforms.statuses.statuses` (``patient_id``, ``status``, ``ground``).
@@ -328,26 +320,22 @@ def contradiction_attrition(
         rule: thresholds.
 
     Returns:
-        :data:`transforms.cohorts.STEP`: exclusions, what could not be evaluated, then fasting
-        glucose not fine, nothing of the kind measured lately, and fine by it.
+        Exclusions, what could not be evaluated, then fasting glucose not fine, nothing of the
+        kind measured lately, and fine by it.
     """
     tonight = _stood(found, findings, rule).filter(pl.col("on") <= as_of)
     newest = tonight.group_by("patient_id", maintain_order=True).last()
     people = statuses.join(newest, on="patient_id", how="left").collect()
     inside = rows.filter(pl.col("left_on").is_null()).collect()
-    return pl.concat([_steps(people, inside, each, as_of) for each in CONTRADICTIONS])
+    return [_way(people, inside, each, as_of) for each in CONTRADICTIONS]
 
 
-def _steps(
-    people: pl.DataFrame, inside: pl.DataFrame, cohort: Contradiction, as_of: date
-) -> pl.LazyFrame:
+def _way(people: pl.DataFrame, inside: pl.DataFrame, cohort: Contradiction, as_of: date) -> Way:
     name = _NAMES[cohort.kind]
-    rest = people.join(inside.filter(cohort=cohort.name), on="patient_id", how="anti")
     reasons = {
         "fasting glucose not fine": ~lasting("glucose_until", as_of),
         f"no {name} lately": ~lasting(f"{cohort.kind}_known_until", as_of),
         f"fine by {name}": ~lasting(f"{cohort.kind}_until", as_of),
-        "nothing observed since an exclusion ended": pl.lit(value=True),
+        OVER: pl.lit(value=True),
     }
-    left = [*not_evaluated(people), *first_reasons(rest, reasons)]
-    return steps(cohort.name, people.height, left)
+    return way(cohort.name, people, inside.filter(cohort=cohort.name)["patient_id"], reasons)

@@ -41,6 +41,21 @@ def excluded_spans(conditions: pl.LazyFrame, medications: pl.LazyFrame) -> pl.La
     return _spans("patient", conditions, medications)
 
 
+def minor_spans(persons: pl.LazyFrame, adult_age: int) -> pl.LazyFrame:
+    """Days on which a person of known birth is not of age yet (:data:`SPAN`).
+
+    Args:
+        persons: ``patient_id``, ``birth_date``.
+        adult_age: in years.
+    """
+    return persons.filter(pl.col("birth_date").is_not_null()).select(
+        "patient_id",
+        name=pl.lit("minor"),
+        from_on=pl.lit(None, dtype=pl.Date),
+        to_on=pl.col("birth_date").dt.offset_by(f"{adult_age}y") - pl.duration(days=1),
+    )
+
+
 def _spans(
     effect: Literal["draw", "patient"], conditions: pl.LazyFrame, medications: pl.LazyFrame
 ) -> pl.LazyFrame:

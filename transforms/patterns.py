@@ -12,18 +12,10 @@ from datetime import date
 
 import polars as pl
 
+from transforms.attrition import Way, way
 from transforms.catalog.patterns import PATTERNS, Pattern
 from transforms.catalog.rule import RULE, Rule
-from transforms.cohorts import (
-    first_reasons,
-    lasting,
-    members,
-    not_evaluated,
-    standing,
-    stays,
-    steps,
-    with_exclusions,
-)
+from transforms.cohorts import lasting, members, standing, stays, with_exclusions
 from transforms.corroboration import glucose_signs
 
 _SIGNS = sorted({sign.name for pattern in PATTERNS for sign in pattern.signs})
@@ -96,15 +88,15 @@ def _both(pattern: Pattern, until: str) -> pl.Expr:
     )
 
 
-def pattern_attrition(
+def pattern_ways(
     statuses: pl.LazyFrame,
     rows: pl.LazyFrame,
     values: pl.LazyFrame,
     findings: pl.LazyFrame,
     as_of: date,
     rule: Rule = RULE,
-) -> pl.LazyFrame:
-    """From everyone to each pattern cohort, step by step, tonight.
+) -> list[Way]:
+    """From everyone to each pattern cohort, tonight.
 
     Args:
         statuses: :func:`transforms.statuses.statuses` (``patient_id``, ``status``, ``ground``).
@@ -115,19 +107,17 @@ def pattern_attrition(
         rule: thresholds.
 
     Returns:
-        :data:`transforms.cohorts.STEP`: exclusions, what could not be evaluated, then too little
-        measured, glucose not fine, and the pattern absent.
+        Exclusions, what could not be evaluated, then too little measured, glucose not fine, and
+        the pattern absent.
     """
     tonight = _stood(values, findings, rule).filter(pl.col("on") <= as_of)
     newest = tonight.group_by("patient_id", maintain_order=True).last()
     people = statuses.join(newest, on="patient_id", how="left").collect()
     inside = rows.filter(pl.col("left_on").is_null()).collect()
-    return pl.concat([_steps(people, inside, pattern, as_of) for pattern in PATTERNS])
+    return [_way(people, inside, pattern, as_of) for pattern in PATTERNS]
 
 
-def _steps(
-    people: pl.DataFrame, inside: pl.DataFrame, pattern: Pattern, as_of: date
-) -> pl.LazyFrame:
+def _way(people: pl.DataFrame, inside: pl.DataFrame, pattern: Pattern, as_of: date) -> Way:
     measured = (_both(pattern, "known_until") > as_of).fill_null(value=False)
     if pattern.not_worsening:
         others = (lasting(f"{sign.name}_known_until", as_of) for sign in pattern.not_worsening)
@@ -137,6 +127,4 @@ def _steps(
         "fasting glucose not fine": ~lasting("glucose_until", as_of),
         "the pattern is absent": pl.lit(value=True),
     }
-    rest = people.join(inside.filter(cohort=pattern.name), on="patient_id", how="anti")
-    left = [*not_evaluated(people), *first_reasons(rest, reasons)]
-    return steps(pattern.name, people.height, left)
+    return way(pattern.name, people, inside.filter(cohort=pattern.name)["patient_id"], reasons)

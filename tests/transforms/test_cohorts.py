@@ -8,8 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from transforms.catalog.rule import COHORTS
-from transforms.cohorts import attrition, cohorts
+from transforms import attrition
+from transforms.catalog.rule import COHORTS, CohortDefinition
+from transforms.cohorts import cohorts, ways
 
 START = date(2024, 1, 1)
 TONIGHT = date(2026, 3, 1)
@@ -118,7 +119,8 @@ def test_the_past_of_a_stay_does_not_depend_on_the_night() -> None:
 
 # attrition
 
-PEOPLE = [
+Person = tuple[str, str | None, str | None]
+PEOPLE: list[Person] = [
     ("climbing", "B", None),
     ("climbing", "C", None),
     ("not_flagged", None, None),
@@ -131,26 +133,46 @@ PEOPLE = [
 """Status, tier, and the ground of who was not evaluated."""
 
 
-def steps(cohort: str, people: list[tuple[str, str | None, str | None]]) -> pl.DataFrame:
-    schema = {"status": pl.String, "tier": pl.String, "ground": pl.String}
-    rows = pl.LazyFrame(people, schema=schema, orient="row")
-    return attrition(rows).collect().filter(cohort=cohort)
+STAYS = {"cohort": pl.String, "patient_id": pl.String, "left_on": pl.Date}
 
 
-@pytest.mark.parametrize("cohort", [cohort.name for cohort in COHORTS])
-def test_attrition_adds_up_from_everyone_to_the_cohort(cohort: str) -> None:
-    found = steps(cohort, PEOPLE)
+def inside(cohort: CohortDefinition, people: list[Person] = PEOPLE) -> list[str]:
+    """Those whose status makes a member."""
+    return [
+        str(number)
+        for number, (status, tier, _) in enumerate(people)
+        if status in cohort.statuses and (not cohort.tiers or tier in cohort.tiers)
+    ]
+
+
+def steps(name: str, people: list[Person], left: tuple[str, ...] = ()) -> pl.DataFrame:
+    """``left``: of those whose status makes a member, who is none."""
+    schema = {
+        "status": pl.String,
+        "tier": pl.String,
+        "ground": pl.String,
+    }
+    rows = pl.LazyFrame(people, schema=schema, orient="row").with_columns(
+        patient_id=pl.int_range(pl.len()).cast(pl.String)
+    )
+    stays = [
+        (cohort.name, who, date(2026, 1, 1) if who in left else None)
+        for cohort in COHORTS
+        for who in inside(cohort, people)
+    ]
+    found = ways(rows, pl.LazyFrame(stays, schema=STAYS, orient="row"))
+    return attrition.steps(found).collect().filter(cohort=name)
+
+
+@pytest.mark.parametrize("cohort", COHORTS, ids=lambda cohort: cohort.name)
+def test_attrition_adds_up_from_everyone_to_the_cohort(cohort: CohortDefinition) -> None:
+    found = steps(cohort.name, PEOPLE)
     before, out, after = (found[name].to_list() for name in ("n_before", "n_excluded", "n_after"))
     assert (before[0], out[0]) == (len(PEOPLE), 0)
     assert before[1:] == after[:-1]
     assert [b - o for b, o in zip(before, out, strict=True)] == after
     assert found["step"].to_list() == list(range(1, found.height + 1))
-    definition = next(item for item in COHORTS if item.name == cohort)
-    inside = [
-        status in definition.statuses and (not definition.tiers or tier in definition.tiers)
-        for status, tier, _ in PEOPLE
-    ]
-    assert after[-1] == sum(inside)
+    assert after[-1] == len(inside(cohort))
 
 
 def test_exclusions_come_before_what_is_unresolved_and_the_rule_last() -> None:
@@ -162,6 +184,15 @@ def test_exclusions_come_before_what_is_unresolved_and_the_rule_last() -> None:
         ("unresolved: too few pairs", 2),
         ("unresolved: too old", 1),
         ("the rule does not hold", 2),
+        (attrition.OVER, 0),
+    ]
+
+
+def test_whose_exclusion_is_over_since_the_last_draw_is_no_member_yet() -> None:
+    found = steps("climbing_unseen", PEOPLE, left=("0",)).tail(2)
+    assert found.select("reason", "n_excluded", "n_after").rows() == [
+        ("the rule does not hold", 2, 1),
+        (attrition.OVER, 1, 0),
     ]
 
 

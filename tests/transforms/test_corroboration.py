@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from transforms.attrition import steps
 from transforms.catalog.corroboration import (
     CONTRADICTIONS,
     CORROBORATORS,
@@ -20,7 +21,7 @@ from transforms.catalog.words import folded_words
 from transforms.corroboration import (
     CORROBORATION,
     MISLED,
-    contradiction_attrition,
+    contradiction_ways,
     contradictions,
     corroborations,
     evidence_beside,
@@ -261,9 +262,8 @@ def test_the_day_of_a_growing_window_does_not_move_and_no_night_sees_it_open(nig
     assert evidence_beside(people, found).collect().is_empty()
     rows = contradictions(found, draw, none, tonight)
     assert rows.collect().is_empty()
-    told = contradiction_attrition(
-        people_of([("p", "not_flagged", None)]), rows, found, draw, tonight
-    )
+    alone = people_of([("p", "not_flagged", None)])
+    told = steps(contradiction_ways(alone, rows, found, draw, tonight))
     left = told.filter(pl.col("n_excluded") == 1, pl.col("cohort") == "glucose_not_fine_by_cgm")
     assert left.collect()["reason"].to_list() == ["no glucose sensor lately"]
 
@@ -701,7 +701,7 @@ def test_attrition_tells_who_was_left_out_on_the_way_to_the_cohort() -> None:
     found, findings = frame(windows, CORROBORATION), frame(draws_then, FINDINGS)
     night = on(200)
     rows = contradictions(found, findings, frame(excluded, SPAN), night)
-    told = contradiction_attrition(people_of(people), rows, found, findings, night).collect()
+    told = steps(contradiction_ways(people_of(people), rows, found, findings, night)).collect()
     assert rows.collect()["patient_id"].to_list() == ["member"]
     assert told.filter(cohort="glucose_not_fine_by_cgm").select("reason", "n_excluded").rows() == [
         ("everyone", 0),

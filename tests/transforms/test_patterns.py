@@ -11,12 +11,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from transforms.attrition import steps
 from transforms.catalog import tissues
 from transforms.catalog.patterns import PATTERNS, Pattern, Sign
 from transforms.catalog.rule import COHORTS, RULE
 from transforms.catalog.variations import variation_frame
 from transforms.exclusions import SPAN
-from transforms.patterns import pattern_attrition, patterns
+from transforms.patterns import pattern_ways, patterns
 from transforms.series_trends import series_trends
 from transforms.tissues import tissue_values
 
@@ -396,7 +397,7 @@ def test_attrition_tells_who_was_left_out_on_the_way_to_the_pattern() -> None:
     statuses = people([*rule, ("excluded", "excluded", "diabetes"), ("few", "unresolved", "few")])
     night = on(200)
     rows = patterns(seen, said, spans(("excluded", "diabetes", None, None)), night)
-    told = pattern_attrition(statuses, rows, seen, said, night).collect()
+    told = steps(pattern_ways(statuses, rows, seen, said, night)).collect()
     liver = told.filter(cohort="liver_pattern")
     assert liver.select("reason", "n_excluded", "n_after").rows() == [
         ("everyone", 0, 8),
@@ -416,7 +417,7 @@ def test_what_is_observed_after_the_night_changes_nothing_of_its_attrition() -> 
     for night in (on(200), on(300)):
         seen, said = months([(10, "alt", W), *((300, s, c) for _, s, c in LIVER)]), draws(FINE)
         rows = patterns(seen, said, spans(), night)
-        told.append(pattern_attrition(statuses, rows, seen, said, night).collect())
+        told.append(steps(pattern_ways(statuses, rows, seen, said, night)).collect())
     left = [frame.filter(cohort="liver_pattern")["n_excluded"].to_list() for frame in told]
     assert left == [[0, 1, 0, 0], [0, 0, 0, 0]]
 
@@ -426,7 +427,7 @@ def test_attrition_ends_with_those_who_are_members_tonight() -> None:
     night = on(900)
     statuses = people([(f"p{i}", "not_flagged", None) for i in range(60)])
     rows = patterns(seen, said, spans(), night)
-    told = pattern_attrition(statuses, rows, seen, said, night).collect()
+    told = steps(pattern_ways(statuses, rows, seen, said, night)).collect()
     tonight = rows.filter(pl.col("left_on").is_null()).collect()
     assert tonight.height > 0
     for pattern in PATTERNS:
