@@ -12,6 +12,8 @@ from datetime import date
 from typing import Literal
 
 from transforms.catalog.exclusions import NOBODY, PREGNANCY, Exclusion
+from transforms.catalog.lifecycle import State, in_force
+from transforms.catalog.rule import STATUS_1, Rule
 
 REVIEWED = date(2026, 11, 22)
 NEXT_REVIEW = date(2027, 11, 22)
@@ -157,12 +159,18 @@ MISLEADING_DRINK: tuple[Exclusion, ...] = (
 )
 """When glucose after a drink is not to be judged by limits of people who are not pregnant."""
 
+HBA1C_LIMITS = (Measure("hba1c_pct", 5.7, "%", 1),)
+CGM_LIMITS = (
+    Measure("pct_above_140", 25.0, "%", 1, "of readings above 140 mg/dL in 14 days to"),
+    Measure("pct_above_180", 5.0, "%", 1, "of readings above 180 mg/dL in 14 days to"),
+)
+"""Cohorts were accepted on these: another limit is another constant, and a new version of them."""
 
 CORROBORATORS: tuple[Corroborator, ...] = (
     Corroborator(
         kind="hba1c",
         name="HbA1c",
-        measures=(Measure("hba1c_pct", 5.7, "%", 1),),
+        measures=HBA1C_LIMITS,
         citation="ADA: below 5.7 % is normal, 5.7-6.4 % is not yet diabetes. 39 mmol/mol is 5.72 %",
         not_claimed="Prediabetes, from one value; that glucose after meals is fine, from a low one.",
         examples=(((5.6,), "fine"), ((5.7,), "not fine"), ((5.72,), "not fine"), ((None,), None)),
@@ -176,10 +184,7 @@ CORROBORATORS: tuple[Corroborator, ...] = (
     Corroborator(
         kind="cgm",
         name="glucose sensor",
-        measures=(
-            Measure("pct_above_140", 25.0, "%", 1, "of readings above 140 mg/dL in 14 days to"),
-            Measure("pct_above_180", 5.0, "%", 1, "of readings above 180 mg/dL in 14 days to"),
-        ),
+        measures=CGM_LIMITS,
         citation="People without diabetes: Shah 2019, PMID 31127824 (median 2.1 % above 140 mg/dL)"
         " and Spartano 2024, doi 10.1210/clinem/dgae626 (mean 12.1 % above 140, 1.2 % above 180);"
         " the limits, about twice and four times the higher means, are judgement",
@@ -221,24 +226,31 @@ CORROBORATORS: tuple[Corroborator, ...] = (
 @dataclass(frozen=True, slots=True)
 class Contradiction:
     """A cohort of people of whose glucose two kinds of evidence disagree: fine by the draws, not
-    fine by ``kind``."""
+    fine by ``kind``, whose limits are ``measures``."""
 
     name: str
     version: str
     kind: Kind
     sentence: str
     not_claimed: str
+    measures: tuple[Measure, ...]
+    rule: Rule = STATUS_1
+    state: State = "draft"
+    accepted_on: date | None = None
     reviewed: date = REVIEWED
     next_review: date = NEXT_REVIEW
 
 
-CONTRADICTIONS: tuple[Contradiction, ...] = (
+CONTRADICTION_VERSIONS: tuple[Contradiction, ...] = (
     Contradiction(
         "glucose_not_fine_by_cgm",
         "2",
         "cgm",
         "Fasting glucose is fine by the rule, and two weeks of a sensor say otherwise.",
         "That the sensor is right: limits for people without diabetes are judgement.",
+        CGM_LIMITS,
+        state="accepted",
+        accepted_on=REVIEWED,
     ),
     Contradiction(
         "glucose_not_fine_by_hba1c",
@@ -246,6 +258,12 @@ CONTRADICTIONS: tuple[Contradiction, ...] = (
         "hba1c",
         "Fasting glucose is fine by the rule, and HbA1c says otherwise.",
         "That HbA1c is right: it also follows the life of red cells.",
+        HBA1C_LIMITS,
+        state="accepted",
+        accepted_on=REVIEWED,
     ),
 )
+"""Every version, old ones and drafts too."""
+
+CONTRADICTIONS = in_force(CONTRADICTION_VERSIONS)
 """The cohorts in force."""

@@ -248,6 +248,69 @@ FIELDS: dict[str, Field] = {
     "entered_on": Field("DATE", "The day of observation from which the definition held."),
     "left_on": Field("DATE", "The day from which it no longer held; null while it holds."),
     "definition_version": Field("VARCHAR", "Version of the cohort's definition."),
+    "accepted_on": Field("DATE", "The day the definition was accepted; it never changed since."),
+    "fingerprint": Field("VARCHAR", "SHA-256 of the definition and the thresholds it rests on."),
+    "place": Field("BIGINT", "Place in the order in which criteria are told, from 1."),
+    "decided_by": Field(
+        "VARCHAR", "draws: fasting draws alone decide; signs: other signs beside them."
+    ),
+    "criterion": Field("VARCHAR", "One thing that must hold of a member."),
+    "asks": Field("VARCHAR", "What the criterion asks, in words."),
+    "value_column": Field("VARCHAR", "The name of the deciding value."),
+    "must_be": Field("VARCHAR", ">=, <= or <: how the value must stand to the bound."),
+    "bound": Field(
+        "DOUBLE", "What the value is compared with, in `unit`; null in `criterion`: its own limit."
+    ),
+    "settled_by": Field("VARCHAR", "The measurement that would settle it; empty where none."),
+    "any_of": Field("VARCHAR", "Of a cohort's criteria with the same word one suffices."),
+    "holds_unknown": Field("BOOLEAN", "Whether it holds where the value is not known."),
+    "holds": Field("BOOLEAN", "Whether the criterion holds."),
+    "margin": Field(
+        "DOUBLE", "How far the value is on the right side of the bound, in `unit`; negative: wrong."
+    ),
+    "decided_on": Field("DATE", "The day of the observation that decides; null: nothing observed."),
+    "n_failing": Field(
+        "BIGINT", "Criteria of the cohort that fail; of alternatives, all together."
+    ),
+    "near_miss": Field("BOOLEAN", "Exactly one criterion fails."),
+    "is_nearest": Field(
+        "BOOLEAN", "Whether it is the failing criterion that lacks least, measured by its bound."
+    ),
+    "missing_measurement": Field(
+        "VARCHAR", "What to measure where it fails for want of a measurement; else null."
+    ),
+    "exclusion": Field("VARCHAR", "Why the rule does not apply, by name."),
+    "age_years": Field("BIGINT", "Age at the deciding observation.", "a"),
+    "n_exclusions": Field(
+        "BIGINT", "Exclusions that held at the deciding observation or began since."
+    ),
+    "raised_before": Field("BIGINT", "Earlier draws that the rule called high or climbing."),
+    "lower_glucose_mg_dl": Field("DOUBLE", "The lower of the newest two glucose values.", "mg/dL"),
+    "decompensation_signs": Field(
+        "BIGINT", "Of raised before, glucose goes up, insulin no longer climbs: how many hold."
+    ),
+    "evidence_value": Field("DOUBLE", "The newest judged value of the other evidence."),
+    "evidence_limit": Field("DOUBLE", "The limit it was judged by."),
+    "evidence_on": Field("DATE", "The day of the newest judged other evidence."),
+    "n_worsening": Field("BIGINT", "Worsening signals that have an independent one beside them."),
+    "n_others_known": Field("BIGINT", "Of the signals that must not worsen, those with a course."),
+    "n_others_worsening": Field("BIGINT", "Of the signals that must not worsen, those that do."),
+    "reason_id": Field("BIGINT", "Step of the attrition, from 1."),
+    "number_records": Field("BIGINT", "Draws after the step."),
+    "number_subjects": Field("BIGINT", "People after the step."),
+    "excluded_records": Field("BIGINT", "Draws that the step left out."),
+    "excluded_subjects": Field("BIGINT", "People that the step left out."),
+    "n_people": Field("BIGINT", "People known."),
+    "n_drawn": Field("BIGINT", "People with a draw of insulin or glucose."),
+    "n_paired": Field("BIGINT", "People with insulin and glucose of one draw."),
+    "n_usable": Field("BIGINT", "People with a pair that the trend uses."),
+    "n_flagged": Field(
+        "BIGINT", "People whose status is a mark; not flagged is not: not measured."
+    ),
+    "evaluated_pct": Field("DOUBLE", "Share of the people known who were evaluated.", "%"),
+    "flagged_pct": Field("DOUBLE", "Share of the people evaluated who are marked.", "%"),
+    "n_draws": Field("BIGINT", "Days with a draw of insulin or glucose."),
+    "n_whole": Field("BIGINT", "Of them, with insulin and glucose."),
     "step": Field("BIGINT", "Step of the attrition, from 1."),
     "n_before": Field("BIGINT", "Patients before the step."),
     "n_excluded": Field("BIGINT", "Patients the step left out."),

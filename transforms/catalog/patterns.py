@@ -14,6 +14,9 @@ from datetime import date
 from itertools import combinations
 from typing import Literal
 
+from transforms.catalog.lifecycle import State, in_force
+from transforms.catalog.rule import STATUS_1, Rule
+
 REVIEWED = date(2026, 11, 22)
 NEXT_REVIEW = date(2027, 11, 22)
 
@@ -57,6 +60,9 @@ class Pattern:
     example: dict[str, Course]
     citation: str
     measured: str
+    rule: Rule = STATUS_1
+    state: State = "draft"
+    accepted_on: date | None = None
     reviewed: date = REVIEWED
     next_review: date = NEXT_REVIEW
 
@@ -107,7 +113,7 @@ _NOT_LIVER = (
     " is healthy because nothing was seen there."
 )
 
-PATTERNS: tuple[Pattern, ...] = (
+PATTERN_VERSIONS: tuple[Pattern, ...] = (
     Pattern(
         name="liver_pattern",
         version="2",
@@ -122,6 +128,8 @@ PATTERNS: tuple[Pattern, ...] = (
         " and Goldstein 2008, PMID 18249166; the combination: judgement",
         measured="Of steady people noise made 4 % members at some time, 1 % at the end; of those"
         " whose ALT and GGT rose by 12 % a year and triglyceride by 5 %, 65 % and 48 %.",
+        state="accepted",
+        accepted_on=REVIEWED,
     ),
     Pattern(
         name="adipose_pattern",
@@ -139,6 +147,8 @@ PATTERNS: tuple[Pattern, ...] = (
         measured="Of steady people noise made 2 % members at some time, under 1 % at the end; of"
         " those whose NEFA rose by 15 % a year, triglyceride by 8 % and leptin by 10 % while HDL"
         " fell by 4 %, 30 % and 18.5 %.",
+        state="accepted",
+        accepted_on=REVIEWED,
     ),
     Pattern(
         name="clearance_pattern",
@@ -156,6 +166,11 @@ PATTERNS: tuple[Pattern, ...] = (
         measured="Both signs hold the same insulin, so its noise moves both: of steady people 6 %"
         " were members at some time, 2 % at the end; of those whose insulin alone rose by 12 % a"
         " year 41 % and 33 %, and where C-peptide rose as much 11 % and 5 %.",
+        state="accepted",
+        accepted_on=REVIEWED,
     ),
 )
+"""Every version, old ones and drafts too."""
+
+PATTERNS = in_force(PATTERN_VERSIONS)
 """The pattern cohorts in force."""

@@ -72,7 +72,7 @@ RELEASES: tuple[ReleaseTable, ...] = (
         description="Adults in each cohort tonight, by sex and age. A person may be in several cohorts.",
         sql=f"SELECT patient_id, cohort, sex, age_band FROM {_PEOPLE} JOIN cohort USING (patient_id) WHERE left_on IS NULL",
         levels={
-            "cohort": tuple(cohort_definition_frame()["cohort"]),
+            "cohort": tuple(cohort_definition_frame().filter(state="accepted")["cohort"]),
             "sex": SEXES,
             "age_band": AGES,
         },

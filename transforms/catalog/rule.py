@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from transforms.catalog.lifecycle import State, in_force
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Thresholds of the status rule; days are calendar days, probabilities are posterior."""
+    """Thresholds of the status rule; days are calendar days, probabilities are posterior;
+    ``grounds`` are the exclusions it knows, by name (:mod:`transforms.catalog.exclusions`)."""
 
     version: str
     reviewed: date
@@ -35,10 +38,11 @@ class Rule:
     glucose_limit: float = 100.0
     glucose_rising_p: float = 0.9
     insulin_flat_p: float = 0.5
+    grounds: tuple[str, ...] = ()
     measured: str = ""
 
 
-RULE = Rule(
+STATUS_1 = Rule(
     version="status-1",
     reviewed=date(2026, 11, 22),
     next_review=date(2027, 11, 22),
@@ -47,6 +51,11 @@ RULE = Rule(
         "12.5 u[IU]/mL: Tohidi 2014, PMID 24530467 (2.11-12.49). Fasting glucose below 100 mg/dL: "
         "ADA. Pairs, span and age of data: judgement."
     ),
+    grounds=(
+        *("cirrhosis", "diabetes", "glinide", "insulin_antibodies", "insulin_therapy"),
+        *("insulin_use", "insulinoma", "kidney_disease", "pancreas_disease", "pregnancy"),
+        "sulfonylurea",
+    ),
     measured=(
         "On simulated clinics, where some draws were not fasting or haemolysed without anybody "
         "saying so, about 10 % of marks with probability .8 or more were wrong and about 29 % of "
@@ -54,7 +63,11 @@ RULE = Rule(
         "model of its own: look at the draws."
     ),
 )
-"""The rule in force. ``measured``: how often its marks are wrong, as far as that is known."""
+"""``measured``: how often its marks are wrong, as far as that is known. A rule that cohorts were
+accepted on stays as it is; another number is another record."""
+
+RULE = STATUS_1
+"""The rule in force."""
 
 RULES: dict[str, Rule] = {rule.version: rule for rule in (RULE,)}
 """Every rule that was ever in force: a retired one stays, so that its certificates can be checked.
@@ -99,7 +112,7 @@ STATUSES: dict[str, str] = {
 @dataclass(frozen=True, slots=True)
 class CohortDefinition:
     """A cohort: the statuses, and the tiers where they matter, that make a member; ``alerts``:
-    whether entering it opens an alert."""
+    whether entering it opens an alert; ``rule``: whose thresholds it rests on."""
 
     name: str
     version: str
@@ -107,15 +120,21 @@ class CohortDefinition:
     statuses: tuple[str, ...]
     tiers: tuple[str, ...] = ()
     alerts: bool = True
+    rule: Rule = STATUS_1
+    state: State = "draft"
+    accepted_on: date | None = None
 
 
-COHORTS: tuple[CohortDefinition, ...] = (
+_ACCEPTED = date(2026, 11, 22)
+COHORT_VERSIONS: tuple[CohortDefinition, ...] = (
     CohortDefinition(
         "climbing_unseen",
         "1",
         "Insulin likely climbs while glucose looks fine (tier A or B).",
         ("climbing", "high_and_climbing"),
         ("A", "B"),
+        state="accepted",
+        accepted_on=_ACCEPTED,
     ),
     CohortDefinition(
         "climbing_repeat",
@@ -123,6 +142,8 @@ COHORTS: tuple[CohortDefinition, ...] = (
         "Insulin may climb while glucose looks fine: repeat the fasting draw (tier C).",
         ("climbing", "high_and_climbing"),
         ("C",),
+        state="accepted",
+        accepted_on=_ACCEPTED,
     ),
     CohortDefinition(
         "high_stable",
@@ -130,7 +151,19 @@ COHORTS: tuple[CohortDefinition, ...] = (
         STATUSES["high_stable"],
         ("high_stable", "high_and_climbing"),
         alerts=False,
+        state="accepted",
+        accepted_on=_ACCEPTED,
     ),
-    CohortDefinition("decompensating", "1", STATUSES["decompensating"], ("decompensating",)),
+    CohortDefinition(
+        "decompensating",
+        "1",
+        STATUSES["decompensating"],
+        ("decompensating",),
+        state="accepted",
+        accepted_on=_ACCEPTED,
+    ),
 )
+"""Every version, old ones and drafts too."""
+
+COHORTS = in_force(COHORT_VERSIONS)
 """The cohorts in force."""

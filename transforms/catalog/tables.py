@@ -263,10 +263,44 @@ DERIVED: dict[str, Table] = {
         ),
         _table(
             "cohort_definition",
-            "one row per cohort of the catalogs",
+            "one row per cohort and version that was ever accepted",
             "cohort definition_version sentence not_claimed citation measured alerts reviewed "
-            "next_review",
-            "cohort",
+            "next_review state accepted_on rule_version fingerprint",
+            "cohort definition_version",
+        ),
+        _table(
+            "criterion",
+            "one row per cohort in force and criterion that a member meets",
+            "cohort definition_version place decided_by criterion asks value_column must_be "
+            "bound unit settled_by any_of holds_unknown",
+            "cohort criterion",
+        ),
+        _table(
+            "exclusion",
+            "one row per patient and span of days on which the rule does not apply",
+            "patient_id exclusion start_on end_on",
+            "patient_id exclusion start_on",
+        ),
+        _table(
+            "deciding_draw",
+            "one row per patient: of the newest draw, what decides of cohorts beside its trend",
+            "patient_id drawn_on age_years n_exclusions raised_before lower_glucose_mg_dl "
+            "decompensation_signs",
+            "patient_id",
+        ),
+        _table(
+            "deciding_sign",
+            "one row per patient and cohort of other signs, where any of its signs was seen",
+            "cohort patient_id observed_on age_years n_exclusions evidence_value evidence_limit "
+            "evidence_on n_worsening n_others_known n_others_worsening",
+            "cohort patient_id",
+        ),
+        _table(
+            "attrition",
+            "one row per cohort, stratum and step from everyone to the cohort",
+            "cohort sex age_band reason_id reason number_records number_subjects "
+            "excluded_records excluded_subjects",
+            "cohort sex age_band reason_id",
         ),
         _table(
             "signal_reference",
