@@ -53,7 +53,8 @@ _FORECASTS = (
 _COHORTS = (
     "SELECT d.cohort, d.sentence, count(c.patient_id) FILTER (c.left_on IS NULL) AS n, "
     "count(c.patient_id) FILTER (c.left_on IS NOT NULL) AS n_left FROM cohort_definition d "
-    "LEFT JOIN cohort c USING (cohort) GROUP BY ALL ORDER BY d.cohort"
+    "LEFT JOIN cohort c USING (cohort) WHERE d.state = 'accepted' "
+    "GROUP BY ALL ORDER BY d.cohort"
 )
 _ATTRITION = "SELECT * FROM cohort_attrition WHERE cohort = 'climbing_unseen' ORDER BY step"
 _FEEDS = "FROM feed_check ORDER BY alarm IS NULL, source, analyte"

@@ -13,24 +13,26 @@ import duckdb
 import polars as pl
 
 from flows.standing import spans, write
-from transforms import frozen
+from transforms import attrition, frozen
+from transforms.attrition import Way, strata
+from transforms.catalog.criteria import criterion_frame
 from transforms.catalog.definitions import cohort_definition_frame
 from transforms.catalog.index_page import definition_frame
 from transforms.catalog.rule import RULE
 from transforms.catalog.tables import DERIVED
 from transforms.catalog.tissues import signals_frame
 from transforms.checks import list_check, prediction_checks
-from transforms.cohorts import attrition, cohorts
+from transforms.cohorts import cohorts, ways
 from transforms.comparable import reference
-from transforms.corroboration import contradiction_attrition, contradictions
+from transforms.corroboration import contradiction_ways, contradictions
 from transforms.episodes import episodes
-from transforms.exclusions import excluded_spans
+from transforms.exclusions import excluded_spans, minor_spans
 from transforms.frozen import FrozenModel
-from transforms.patterns import pattern_attrition, patterns
+from transforms.patterns import pattern_ways, patterns
 from transforms.rhythm import feed_checks
 from transforms.statuses import at_draws, draw_facts, statuses
 from transforms.tissues import tissue_patterns
-from warehouse import feeds
+from warehouse import deciding, feeds
 from warehouse.store import frame, replace
 
 Models = Sequence[FrozenModel]
@@ -61,32 +63,32 @@ def tonight(con: duckdb.DuckDBPyConnection, as_of: date, models: Models) -> Coun
     excluded = excluded.collect().lazy()
     found = findings(con).collect().lazy()
     newest = found.group_by("patient_id", maintain_order=True).last()
-    people = frame(con, "SELECT patient_id, birth_date FROM store.person").lazy()
-    minors = people.filter(pl.col("birth_date").is_not_null()).select(
-        "patient_id",
-        name=pl.lit("minor"),
-        from_on=pl.lit(None, dtype=pl.Date),
-        to_on=pl.col("birth_date").dt.offset_by(f"{RULE.adult_age}y") - pl.duration(days=1),
-    )
+    people = frame(con, "SELECT patient_id, birth_date, sex FROM store.person").lazy()
     draws = frame(con, "SELECT patient_id, used, reason FROM store.fasting_pair").lazy()
     status = statuses(people, newest, draw_facts(draws), excluded, as_of).collect().lazy()
-    barred = pl.concat([excluded, minors])
+    barred = pl.concat([excluded, minor_spans(people, RULE.adult_age)])
     signs = _rows_of(con, "tissue_value", _SIGN, _WORSENING, as_of)
     evaluated = status.filter(pl.col("ground").is_null()).select("patient_id")
     fine = found.filter(pl.col("finding").is_not_null()).join(
         evaluated, on="patient_id", how="semi"
     )
+    stays = cohorts(found, barred, as_of).collect().lazy()
     rows = [
-        (cohorts(found, barred, as_of), attrition(status)),
+        (stays, ways(status, stays)),
         _contradicted(con, found, barred, status, as_of),
         _patterned(signs, found, barred, status, as_of),
     ]
+    left_out = [each for _, many in rows for each in many]
     replace(con, DERIVED["tonight"], "true", f"SELECT DATE '{as_of}' AS as_of")
     return {
         "patient_status": write(con, "patient_status", status),
         "cohort": write(con, "cohort", pl.concat(stays for stays, _ in rows)),
         "episode": write(con, "episode", episodes(found, barred, as_of)),
-        "cohort_attrition": write(con, "cohort_attrition", pl.concat(steps for _, steps in rows)),
+        "cohort_attrition": write(con, "cohort_attrition", attrition.steps(left_out)),
+        "attrition": write(
+            con, "attrition", attrition.by_stratum(left_out, strata(people, as_of), draws)
+        ),
+        **_deciding(con, excluded, as_of),
         "tissue_pattern": write(con, "tissue_pattern", tissue_patterns(signs[1], fine, as_of)),
         "signal_reference": write(con, "signal_reference", _reference(con, signs[1], as_of)),
         "feed_check": feeds.keep_checks(con, feed_checks(feeds.arrivals(con), as_of)),
@@ -101,12 +103,12 @@ def _contradicted(
     barred: pl.LazyFrame,
     status: pl.LazyFrame,
     as_of: date,
-) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+) -> tuple[pl.LazyFrame, list[Way]]:
     """Cohorts of people whose glucose something else calls not fine; only they are followed back,
     for the others what is recent suffices."""
     back, recent = _rows_of(con, "corroboration", _FINDING, _NOT_FINE, as_of)
     stays = contradictions(back, _of(found, back), barred, as_of).collect().lazy()
-    return stays, contradiction_attrition(status, stays, recent, found, as_of)
+    return stays, contradiction_ways(status, stays, recent, found, as_of)
 
 
 def _patterned(
@@ -115,11 +117,21 @@ def _patterned(
     barred: pl.LazyFrame,
     status: pl.LazyFrame,
     as_of: date,
-) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+) -> tuple[pl.LazyFrame, list[Way]]:
     """Cohorts by tissue pattern, likewise."""
     back, recent = signs
     stays = patterns(back, _of(found, back), barred, as_of).collect().lazy()
-    return stays, pattern_attrition(status, stays, recent, found, as_of)
+    return stays, pattern_ways(status, stays, recent, found, as_of)
+
+
+def _deciding(con: duckdb.DuckDBPyConnection, excluded: pl.LazyFrame, as_of: date) -> Counts:
+    """What decides of the cohorts, as values that the views compare with the criteria."""
+    names = {"name": "exclusion", "from_on": "start_on", "to_on": "end_on"}
+    return {
+        "exclusion": write(con, "exclusion", excluded.unique().rename(names)),
+        "deciding_draw": deciding.keep_draws(con, as_of),
+        "deciding_sign": deciding.keep_signs(con, as_of),
+    }
 
 
 def _rows_of(
@@ -165,6 +177,7 @@ def _catalogs(con: duckdb.DuckDBPyConnection, models: Models) -> Counts:
         "model": write(con, "model", frozen.models_frame(models)),
         "platform": write(con, "platform", frozen.platforms_frame(models)),
         "cohort_definition": write(con, "cohort_definition", cohort_definition_frame()),
+        "criterion": write(con, "criterion", criterion_frame()),
         "index_definition": write(con, "index_definition", definition_frame()),
         "tissue_signal": write(con, "tissue_signal", signals_frame()),
     }

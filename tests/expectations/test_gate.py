@@ -200,7 +200,38 @@ VERSION: Row = {
     "unit": "u[IU]/mL",
     "known_at": KNOWN,
 }
+
+
+def step(
+    cohort: str, place: int, after: int, out: int = 0, sex: str = "all", band: str = "all"
+) -> Row:
+    """A step of an attrition of people with one draw each."""
+    return {
+        "cohort": cohort,
+        "sex": sex,
+        "age_band": band,
+        "reason_id": place,
+        "number_records": after,
+        "number_subjects": after,
+        "excluded_records": out,
+        "excluded_subjects": out,
+    }
+
+
 COMPUTED: dict[str, tuple[list[Row], dict[str, list[Row]]]] = {
+    "attrition": (
+        [
+            *(step("sound", place, after, out) for place, after, out in ((1, 3, 0), (2, 0, 3))),
+            *(step("sound", 1, n, 0, "female", band) for n, band in ((1, "20-39"), (2, "60+"))),
+            *(step("sound", 2, 0, n, "female", band) for n, band in ((1, "20-39"), (2, "60+"))),
+            step("jumps", 1, 1),
+        ],
+        {
+            "steps_add_up": [step("jumps", 2, 0)],
+            "strata_add_up": [step("uneven", 1, 0), step("uneven", 1, 1, 0, "male", "60+")],
+            "attrition_ends_at_the_cohort": [step("nobody", 1, 1)],
+        },
+    ),
     "cohort": (
         [{"entered_on": date(2026, 1, 1), "left_on": date(2026, 1, 2)}, {"left_on": None}],
         {"stay_ends_after_it_began": [{"entered_on": DRAWN.date(), "left_on": DRAWN.date()}]},

@@ -115,7 +115,8 @@ PASSAGES: dict[str, Passage] = {
         "trend course tissue signal claim not_claimed next_test liver muscle adipose beta_cell "
         "clearance glucose_fine age_band compared_with "
         "run_id code_version expectation severity alert_id quarantine_id level event because "
-        "ended_because quiet_because published_file digest column_name type description",
+        "ended_because quiet_because published_file digest column_name type description "
+        "fingerprint decided_by criterion asks value_column must_be settled_by any_of exclusion",
         Passage("open"),
     ),
     # dates and times
@@ -126,7 +127,7 @@ PASSAGES: dict[str, Passage] = {
         "window_start window_end month first_seen_on episode opened_on night started_at "
         "finished_at sleep_start sleep_end first_rise_at last_rise_at began_on ended_on tier_on "
         "told_on snoozed_until happened_at published_at known_from known_to last_known_on "
-        "newest_on oldest_waiting_on",
+        "newest_on oldest_waiting_on accepted_on evidence_on",
         Passage("open"),
     ),
     # numbers
@@ -144,7 +145,11 @@ PASSAGES: dict[str, Passage] = {
         "false_shuffled is_held arrivals p_silence rows_tonight rows_usual step n_before "
         "n_excluded n_after direction bridged_value change_pct rcv_fall_pct rcv_rise_pct n "
         "slope_pct_year slope_low slope_high signals_measured signals_with_course is_selective "
-        "alerts quantiles limit p is_excluded escalated is_useful event_id by_hand",
+        "alerts quantiles limit p is_excluded escalated is_useful event_id by_hand place bound "
+        "holds_unknown age_years n_exclusions raised_before lower_glucose_mg_dl "
+        "decompensation_signs evidence_value evidence_limit n_worsening n_others_known "
+        "n_others_worsening reason_id number_records number_subjects excluded_records "
+        "excluded_subjects",
         Passage("open"),
     ),
     # devices
