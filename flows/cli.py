@@ -14,11 +14,13 @@ from flows import commands
 LOCKED = 75
 USAGE = {
     "AnswerError",
+    "DraftError",
     "NoHomeError",
     "NotKeptError",
     "PastNightError",
     "QueryError",
     "SettingsError",
+    "UnknownCohortError",
     "UnknownTableError",
     "UnknownThresholdError",
 }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from tests.flows import cohort_clinic
 from tests.flows import scene as scenes
 from tests.flows.scene import NIGHT, Scene
+from warehouse.store import connect
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +40,11 @@ def after(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     made.night(NIGHT)
     made.night(date(2026, 3, 2))
     return made
+
+
+@pytest.fixture(scope="session")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cohort_clinic.Con]:
+    """A store of a few thousand people after one night, to look at and to roll back."""
+    con = connect(Path(":memory:"), tmp_path_factory.mktemp("clinic"))
+    yield cohort_clinic.clinic(con)
+    con.close()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from expectations.base import suite
-from tests.flows.cohort_clinic import Con, clinic
+from tests.flows.cohort_clinic import Con
 from transforms.catalog.criteria import IN_FORCE, criteria
-from warehouse.store import connect
 
 NAMES = [each.name for each in IN_FORCE]
 MEMBERS = "SELECT cohort, patient_id FROM cohort WHERE left_on IS NULL"
@@ -22,24 +19,17 @@ MEETING = (
 )
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Con]:
-    con = connect(Path(":memory:"), tmp_path_factory.mktemp("clinic"))
-    yield clinic(con)
-    con.close()
-
-
 def rows(con: Con, query: str, *given: object) -> list[tuple[Any, ...]]:
     return con.execute(query, list(given)).fetchall()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_who_meets_every_criterion_is_who_the_transforms_call_a_member(
-    made: Con, name: str
+    clinic: Con, name: str
 ) -> None:
-    members = set(rows(made, f"SELECT patient_id FROM ({MEMBERS}) WHERE cohort = ?", name))
-    meeting = set(rows(made, f"SELECT patient_id FROM ({MEETING}) WHERE cohort = ?", name))
-    everyone = rows(made, "SELECT count(*) FROM patient")[0][0]
+    members = set(rows(clinic, f"SELECT patient_id FROM ({MEMBERS}) WHERE cohort = ?", name))
+    meeting = set(rows(clinic, f"SELECT patient_id FROM ({MEETING}) WHERE cohort = ?", name))
+    everyone = rows(clinic, "SELECT count(*) FROM patient")[0][0]
 
     assert everyone > 3000
     assert len(members) >= 10, "too few to compare"
@@ -67,19 +57,21 @@ def differing(con: Con) -> dict[str, int]:
     ],
 )
 def test_another_bound_makes_other_members(
-    made: Con, criterion: str, bound: float, differ: set[str]
+    clinic: Con, criterion: str, bound: float, differ: set[str]
 ) -> None:
-    assert differing(made) == {}
-    made.execute("BEGIN")
-    made.execute("UPDATE store.criterion SET bound = ? WHERE criterion = ?", [bound, criterion])
-    found = differing(made)
-    made.execute("ROLLBACK")
+    assert differing(clinic) == {}
+    clinic.execute("BEGIN")
+    clinic.execute("UPDATE store.criterion SET bound = ? WHERE criterion = ?", [bound, criterion])
+    found = differing(clinic)
+    clinic.execute("ROLLBACK")
     assert differ <= found.keys()
 
 
-def test_every_criterion_of_every_cohort_lets_some_in_and_keeps_some_out(made: Con) -> None:
+def test_every_criterion_of_every_cohort_lets_some_in_and_keeps_some_out(
+    clinic: Con,
+) -> None:
     told = rows(
-        made,
+        clinic,
         "SELECT cohort, criterion, bool_or(holds), bool_or(NOT holds) FROM criterion_value "
         "GROUP BY cohort, criterion",
     )
@@ -89,37 +81,39 @@ def test_every_criterion_of_every_cohort_lets_some_in_and_keeps_some_out(made: C
     assert [row for row in told if not (row[2] and row[3])] == []
 
 
-def test_why_shows_members_and_why_not_everybody_else(made: Con) -> None:
+def test_why_shows_members_and_why_not_everybody_else(clinic: Con) -> None:
     shown = "SELECT count(*), count(DISTINCT (patient_id, cohort)) FROM {}"
     (all_rows, pairs), (why, members), (why_not, others) = (
-        rows(made, shown.format(view))[0] for view in ("criterion_value", "why", "why_not")
+        rows(clinic, shown.format(view))[0] for view in ("criterion_value", "why", "why_not")
     )
     assert (why + why_not, members + others) == (all_rows, pairs)
-    assert members == rows(made, f"SELECT count(*) FROM ({MEMBERS})")[0][0]
-    assert rows(made, "SELECT count(*) FROM why WHERE NOT holds AND any_of = ''") == [(0,)]
-    assert rows(made, "SELECT count(*) FROM why_not WHERE n_failing = 0") == [(0,)]
+    assert members == rows(clinic, f"SELECT count(*) FROM ({MEMBERS})")[0][0]
+    assert rows(clinic, "SELECT count(*) FROM why WHERE NOT holds AND any_of = ''") == [(0,)]
+    assert rows(clinic, "SELECT count(*) FROM why_not WHERE n_failing = 0") == [(0,)]
 
 
-def test_the_margin_is_on_the_right_side_where_the_criterion_holds(made: Con) -> None:
+def test_the_margin_is_on_the_right_side_where_the_criterion_holds(clinic: Con) -> None:
     wrong = (
         "SELECT count(*) FROM criterion_value WHERE value IS NOT NULL AND (margin < 0 AND holds "
         "OR margin > 0 AND NOT holds OR margin = 0 AND holds <> (must_be <> '<'))"
     )
-    assert rows(made, wrong) == [(0,)]
-    signs = rows(made, "SELECT DISTINCT sign(margin), holds FROM criterion_value WHERE margin <> 0")
+    assert rows(clinic, wrong) == [(0,)]
+    signs = rows(
+        clinic, "SELECT DISTINCT sign(margin), holds FROM criterion_value WHERE margin <> 0"
+    )
     assert set(signs) == {(1, True), (-1, False)}
 
 
-def test_a_near_miss_fails_one_criterion_and_says_by_how_much(made: Con) -> None:
+def test_a_near_miss_fails_one_criterion_and_says_by_how_much(clinic: Con) -> None:
     near = rows(
-        made,
+        clinic,
         "SELECT patient_id, count_if(NOT holds), count_if(is_nearest) FROM why_not "
         "WHERE cohort = 'climbing_unseen' AND near_miss GROUP BY patient_id",
     )
     assert len(near) > 20
     assert {(failing, nearest) for _, failing, nearest in near} <= {(1, 1), (1, 0)}
     by_p = rows(
-        made,
+        clinic,
         "SELECT value, bound, margin FROM why_not WHERE cohort = 'climbing_unseen' "
         "AND near_miss AND NOT holds AND criterion = 'climbs_unseen' ORDER BY margin DESC",
     )
@@ -127,9 +121,9 @@ def test_a_near_miss_fails_one_criterion_and_says_by_how_much(made: Con) -> None
     assert all(value < bound == 0.5 and margin == value - bound for value, bound, margin in by_p)
 
 
-def test_alternatives_count_as_one_criterion(made: Con) -> None:
+def test_alternatives_count_as_one_criterion(clinic: Con) -> None:
     failing = rows(
-        made,
+        clinic,
         "SELECT n_failing, count_if(NOT holds) FROM why_not WHERE cohort = 'decompensating' "
         "GROUP BY patient_id, n_failing HAVING count_if(NOT holds AND any_of <> '') = 2",
     )
@@ -138,10 +132,10 @@ def test_alternatives_count_as_one_criterion(made: Con) -> None:
 
 
 def test_a_failing_criterion_names_the_measurement_it_waits_for_and_no_other_does(
-    made: Con,
+    clinic: Con,
 ) -> None:
     told = rows(
-        made,
+        clinic,
         "SELECT DISTINCT criterion, missing_measurement FROM why_not "
         "WHERE cohort = 'glucose_not_fine_by_hba1c' AND missing_measurement IS NOT NULL",
     )
@@ -150,22 +144,22 @@ def test_a_failing_criterion_names_the_measurement_it_waits_for_and_no_other_doe
     assert ("pairs", "more fasting draws of insulin and glucose") in told
     assert "not_excluded" not in {criterion for criterion, _ in told}
     held = "SELECT count(*) FROM why_not WHERE holds AND missing_measurement IS NOT NULL"
-    assert rows(made, held) == [(0,)]
+    assert rows(clinic, held) == [(0,)]
     known = (
         "SELECT count(*) FROM why_not WHERE value IS NOT NULL AND missing_measurement IS NOT NULL "
         "AND criterion = 'climbs_unseen'"
     )
-    assert rows(made, known) == [(0,)]
+    assert rows(clinic, known) == [(0,)]
 
 
 # Attrition
 
 
-def test_the_steps_of_every_stratum_add_up_and_end_at_the_cohort(made: Con) -> None:
+def test_the_steps_of_every_stratum_add_up_and_end_at_the_cohort(clinic: Con) -> None:
     for item in suite("computed", "attrition"):
         query = f"SELECT count(*) FROM store.attrition WHERE {item.fails_where}"
-        assert rows(made, query) == [(0,)], item.label()
-    strata = rows(made, "SELECT count(DISTINCT (sex, age_band)) FROM attrition")[0][0]
+        assert rows(clinic, query) == [(0,)], item.label()
+    strata = rows(clinic, "SELECT count(DISTINCT (sex, age_band)) FROM attrition")[0][0]
     assert strata > 15
     ends = (
         "SELECT cohort, sex, arg_max(number_subjects, reason_id) FROM attrition "
@@ -175,10 +169,10 @@ def test_the_steps_of_every_stratum_add_up_and_end_at_the_cohort(made: Con) -> N
         f"SELECT cohort, sex, count(*) FROM ({MEMBERS}) JOIN patient USING (patient_id) "
         "GROUP BY cohort, sex"
     )
-    assert set(rows(made, members)) == {row for row in rows(made, ends) if row[2]}
+    assert set(rows(clinic, members)) == {row for row in rows(clinic, ends) if row[2]}
 
 
-def test_the_people_of_everybodys_steps_are_those_of_the_contract(made: Con) -> None:
+def test_the_people_of_everybodys_steps_are_those_of_the_contract(clinic: Con) -> None:
     query = (
         "SELECT cohort, reason, excluded_subjects, number_subjects FROM attrition "
         "WHERE sex = 'all' AND age_band = 'all' AND NOT starts_with(reason, 'draw not used') "
@@ -187,16 +181,18 @@ def test_the_people_of_everybodys_steps_are_those_of_the_contract(made: Con) -> 
     contract = (
         "SELECT cohort, reason, n_excluded, n_after FROM cohort_attrition ORDER BY cohort, step"
     )
-    assert rows(made, query) == rows(made, contract)
+    assert rows(clinic, query) == rows(clinic, contract)
 
 
-def test_draws_that_are_not_used_leave_as_records_and_take_nobody_with_them(made: Con) -> None:
+def test_draws_that_are_not_used_leave_as_records_and_take_nobody_with_them(
+    clinic: Con,
+) -> None:
     query = (
         "SELECT reason, excluded_records, excluded_subjects, number_records FROM attrition "
         "WHERE cohort = 'high_stable' AND sex = 'all' AND age_band = 'all' ORDER BY reason_id"
     )
-    (first, _, _, records), (second, lost, nobody, _), *_ = rows(made, query)
-    counted = rows(made, "SELECT count(*), count_if(NOT used) FROM fasting_pair")
+    (first, _, _, records), (second, lost, nobody, _), *_ = rows(clinic, query)
+    counted = rows(clinic, "SELECT count(*), count_if(NOT used) FROM fasting_pair")
 
     assert (first, second) == ("everyone", "draw not used: not fasting")
     assert [(records, lost)] == counted
@@ -206,38 +202,39 @@ def test_draws_that_are_not_used_leave_as_records_and_take_nobody_with_them(made
 # Who is not measured
 
 
-def test_not_flagged_is_told_from_not_measured_in_every_group(made: Con) -> None:
-    everybody = rows(made, "FROM measurement_equity WHERE grouped_by = 'all'")
+def test_not_flagged_is_told_from_not_measured_in_every_group(clinic: Con) -> None:
+    everybody = rows(clinic, "FROM measurement_equity WHERE grouped_by = 'all'")
     evaluated, flagged = rows(
-        made,
+        clinic,
         "SELECT count_if(status NOT IN ('excluded', 'unresolved')), count_if(status NOT IN "
         "('excluded', 'unresolved', 'not_flagged')) FROM patient_status",
     )[0]
     people, drawn = rows(
-        made,
+        clinic,
         "SELECT (SELECT count(*) FROM patient), count(DISTINCT patient_id) FROM fasting_pair",
     )[0]
     assert everybody[0][1:4] == ("all", people, drawn)
     assert everybody[0][6:8] == (evaluated, flagged)
     sums = rows(
-        made, "SELECT grouped_by, sum(n_people), sum(n_flagged) FROM measurement_equity GROUP BY 1"
+        clinic,
+        "SELECT grouped_by, sum(n_people), sum(n_flagged) FROM measurement_equity GROUP BY 1",
     )
     assert {name for name, *_ in sums} == {
         *("all", "sex", "age_band", "source", "lab", "draws_a_year")
     }
     assert {tuple(row[1:]) for row in sums} == {(people, flagged)}
     undrawn = rows(
-        made,
+        clinic,
         "SELECT n_drawn, n_evaluated, flagged_pct FROM measurement_equity "
         "WHERE grouped_by = 'lab' AND level = 'no draw'",
     )
     assert undrawn == [(0, 0, None)]
 
 
-def test_who_is_not_evaluated_is_told_what_is_missing(made: Con) -> None:
+def test_who_is_not_evaluated_is_told_what_is_missing(clinic: Con) -> None:
     query = "SELECT missing, count(*), min(n_pairs), max(n_pairs) FROM not_measured GROUP BY 1"
-    told = rows(made, query)
-    unresolved = rows(made, "SELECT count(*) FROM patient_status WHERE status = 'unresolved'")
+    told = rows(clinic, query)
+    unresolved = rows(clinic, "SELECT count(*) FROM patient_status WHERE status = 'unresolved'")
     found = {missing: (low, high) for missing, _, low, high in told}
 
     assert sum(row[1] for row in told) == unresolved[0][0]
