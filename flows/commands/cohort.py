@@ -53,14 +53,14 @@ def cohort_plan(
     Writes nothing to the warehouse.
     """
     from flows import cohort_plan as plans
-    from flows.night import code_version
+    from flows.version import version
 
     now, then = plans.read_draft(draft)
     place = home_of(home)
     with warehouse(place) as con:
         found = plans.plan(con, now, then)
     if html:
-        page = plans.as_page(found, code_version(settings_of(place)))
+        page = plans.as_page(found, str(version(settings_of(place))))
         html.write_text(page, encoding="utf-8")
     tell(plans.as_json(found), as_json, plans.as_text(found, everybody=patients))
 
