@@ -12,7 +12,9 @@ import pkgutil
 import re
 from typing import ClassVar, Literal
 
+from great_expectations.compatibility.pydantic import PrivateAttr
 from great_expectations.expectations import UnexpectedRowsExpectation
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 from great_expectations.expectations.metadata_types import FailureSeverity
 
 Severity = Literal["reject", "warn"]
@@ -29,6 +31,14 @@ class RowExpectation(UnexpectedRowsExpectation):
     level: ClassVar[Severity] = "reject"
     sentence: ClassVar[str]
     fails_where: ClassVar[str]
+    _configuration: ExpectationConfiguration | None = PrivateAttr(default=None)
+
+    @property
+    def configuration(self) -> ExpectationConfiguration:
+        """What GX runs, made once: GX asks for it forty times, and a stated expectation stays."""
+        if self._configuration is None:
+            self._configuration = super().configuration
+        return self._configuration
 
     @classmethod
     def label(cls) -> str:
