@@ -70,6 +70,7 @@ def create(con: duckdb.DuckDBPyConnection) -> None:
 
 def create_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Make the kept tables that do not exist yet."""
+    con.begin()
     con.execute("CREATE SCHEMA IF NOT EXISTS store")
     for table in TABLES.values():
         columns = ", ".join(f'"{name}" {FIELDS[name].type}' for name in table.columns)
@@ -78,10 +79,12 @@ def create_tables(con: duckdb.DuckDBPyConnection) -> None:
         "CREATE TABLE IF NOT EXISTS store.digest (table_name VARCHAR PRIMARY KEY, n BIGINT, "
         "total HUGEINT)"
     )
+    con.commit()
 
 
 def stage(con: duckdb.DuckDBPyConnection) -> None:
     """Empty staging tables for arriving rows and for rejected ones."""
+    con.begin()
     for name, extra in INCOMING.items():
         kept = [c for c in HISTORY[name].columns if not c.startswith("superseded")]
         types = {c: FIELDS[c].type for c in kept} | extra | {"source_row": "VARCHAR"}
@@ -101,6 +104,7 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         "CREATE OR REPLACE TABLE staging.duplicate (file_id INTEGER, line BIGINT, part INTEGER, "
         "table_name VARCHAR)"
     )
+    con.commit()
 
 
 def receive(
@@ -153,10 +157,9 @@ def replace(con: duckdb.DuckDBPyConnection, table: Table, where: str, rows: str)
     if table.name not in UNDIGESTED:
         _shift_digest(con, table, f"SELECT {columns} FROM {name} WHERE {where}")
     con.execute(f"DELETE FROM {name} WHERE {where}")
-    con.execute(f"INSERT INTO {name} ({columns}) SELECT * FROM coming")
-    count = con.execute("SELECT count(*) FROM coming").fetchone()
+    inserted = con.execute(f"INSERT INTO {name} ({columns}) SELECT * FROM coming").fetchone()
     con.execute("DROP TABLE coming")
-    return int(count[0]) if count else 0
+    return int(inserted[0]) if inserted else 0
 
 
 def replace_frame(
@@ -221,11 +224,13 @@ def _sums(con: duckdb.DuckDBPyConnection, table: Table, rows: str) -> tuple[int,
 def _shift_digest(con: duckdb.DuckDBPyConnection, table: Table, leaving: str) -> None:
     gone, went = _sums(con, table, leaving)
     came, total = _sums(con, table, "SELECT * FROM coming")
-    con.execute(
-        "INSERT INTO store.digest VALUES (?, ?, ?) ON CONFLICT (table_name) DO UPDATE SET "
-        "n = n + excluded.n, total = total + excluded.total",
-        [table.name, came - gone, total - went],
-    )
+    change = (came - gone, total - went)
+    if change == (0, 0):
+        return
+    shift = "UPDATE store.digest SET n = n + ?, total = total + ? WHERE table_name = ?"
+    shifted = con.execute(shift, [*change, table.name]).fetchone()
+    if not shifted or not shifted[0]:
+        con.execute("INSERT INTO store.digest VALUES (?, ?, ?)", [table.name, *change])
 
 
 def frame(
