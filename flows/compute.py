@@ -110,6 +110,9 @@ def refitted(con: duckdb.DuckDBPyConnection, night: date, models: Models) -> Fro
     What is known of single fasts is left out: the model's rate is that of draws of which nothing
     is known.
     """
+    drawn = "(FROM changed UNION SELECT patient_id FROM store.fasting_pair)"
+    if _count(con, drawn) < frozen.FEWEST_PEOPLE:
+        return None
     con.execute("CREATE OR REPLACE TEMP TABLE draws AS SELECT * FROM store.fasting_pair LIMIT 0")
     for _ in _shards(con, "changed", SHARD):
         pairs = fasting_pairs(results(con), barred_days(*_records(con)), models)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import sqrt
 
 import polars as pl
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from transforms.catalog.rule import HOLD, RULE, Hold
 from transforms.trends import GRAINS
@@ -122,7 +122,7 @@ def _dominance(evaluated: pl.DataFrame, name: str, hold: Hold) -> list[str]:
     )
     level, people, listed = counts.row(0)
     share, usual = listed / counts["listed"].sum(), people / evaluated.height
-    surprise = float(binom.sf(listed - 1, counts["listed"].sum(), usual))
+    surprise = float(bdtrc(listed - 1, counts["listed"].sum(), usual))
     if share < hold.most_share or share < hold.most_lift * usual or surprise > hold.surprise:
         return []
     place = f"one {name} ({level or 'not stated'})"

@@ -6,6 +6,8 @@ whose inputs were never measured on a day has no row.
 
 from __future__ import annotations
 
+from functools import cache
+
 import polars as pl
 
 from transforms.catalog.indices import INDICES, INPUTS, Index
@@ -59,6 +61,7 @@ def _of(days: pl.LazyFrame, index: Index) -> pl.LazyFrame:
     )
 
 
+@cache
 def _reason(index: Index) -> pl.Expr:
     """Why there is no value: the inputs' own reasons, exclusions, limits; null where there is."""
     inputs = index.inputs
@@ -85,6 +88,7 @@ def _ages(index: Index) -> list[tuple[pl.Expr, str]]:
     return checks if high is None else [*checks, (age > high, f"over {high} years")]
 
 
+@cache
 def _platform(index: Index) -> pl.Expr:
     """What its values depend on beside the person."""
     drawn = [item for item in index.inputs if item.kind == "draw"]
@@ -97,6 +101,7 @@ def _platform(index: Index) -> pl.Expr:
     return pl.when(is_one).then(first.fill_null("")).otherwise(each)
 
 
+@cache
 def _oldest(index: Index) -> pl.Expr:
     dated = [f"{item.column}_on" for item in index.inputs if item.kind == "body"]
     return pl.min_horizontal("observed_on", *dated)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
 from typing import Literal
 
 import polars as pl
@@ -22,7 +23,7 @@ NEXT_REVIEW = date(2027, 11, 22)
 Table = Literal["condition", "medication"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Exclusion:
     """One ground for leaving out a patient or some draws.
 
@@ -475,6 +476,7 @@ HYPERTENSION = Exclusion(
 right before the word, for "without heart failure" denies no high pressure."""
 
 
+@cache
 def matches(exclusion: Exclusion) -> pl.Expr:
     """Whether a landing row of the exclusion's table falls under it. Boolean, never null.
 
