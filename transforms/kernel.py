@@ -75,7 +75,8 @@ def load(draws: Draws, case: Ints, work: Work) -> int:
             work.y[n] = draws.y[j]
             work.g[n] = draws.g[j]
             work.spread[n], work.extra[n] = draws.spread[j], draws.extra[j]
-            work.odds[n] = draws.odds[j]
+            for b in range(draws.odds.shape[1]):
+                work.odds[n, b] = draws.odds[j, b]
             n += 1
     return n
 
