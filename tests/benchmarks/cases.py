@@ -17,6 +17,7 @@ from tests.benchmarks.cgm import CGM
 from tests.benchmarks.context import CONTEXT
 from tests.benchmarks.files import FILES, fhir_models
 from tests.benchmarks.published import PUBLISHED
+from tests.benchmarks.small import SMALL
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,7 @@ CASES: dict[str, Case] = {
     **{name: Case(*parts) for name, parts in CONTEXT.items()},
     **{name: Case(*parts) for name, parts in FILES.items()},
     **{name: Case(*parts) for name, parts in PUBLISHED.items()},
+    **{name: Case(*parts) for name, parts in SMALL.items()},
 }
 
 if __name__ == "__main__":

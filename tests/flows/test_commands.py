@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -33,18 +31,10 @@ def spawned(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPro
     )
 
 
-def fastest(work: Callable[[], object], tries: int = 3) -> float:
-    """The least of a few times: what else the machine does is not counted."""
-    times = []
-    for _ in range(tries):
-        began = time.monotonic()
-        work()
-        times.append(time.monotonic() - began)
-    return min(times)
+def test_help_leaves_nothing_behind(tmp_path: Path) -> None:
+    said = spawned("--help", cwd=tmp_path)
 
-
-def test_help_answers_at_once(tmp_path: Path) -> None:
-    assert fastest(lambda: spawned("--help", cwd=tmp_path), 5) < 0.5
+    assert (said.returncode, said.stdout.startswith("Usage: undertow")) == (0, True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -219,9 +209,8 @@ def test_a_held_lock_is_code_75_before_anything_is_done(scene: Scene) -> None:
 
     with locked(scene.home):
         assert spawned(*run).returncode == 75
-        refused = fastest(lambda: spawned(*run))
     assert scene.ledger("SELECT * FROM run") == []
-    assert refused < fastest(lambda: spawned(*run), tries=1)
+    assert spawned(*run).returncode == 0
     assert len(scene.ledger("SELECT * FROM run")) == 1
 
 

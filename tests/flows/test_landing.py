@@ -181,13 +181,20 @@ def test_a_file_that_changes_while_it_is_copied_waits_for_the_next_night(
     assert ledger.files(NIGHT)[0]["sha256"] == sha256(path)
 
 
-def test_a_file_that_lay_still_long_enough_costs_no_waiting(scene: Scene, ledger: Ledger) -> None:
+def test_a_file_that_lay_still_long_enough_costs_no_waiting_and_a_young_one_does(
+    scene: Scene, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(landing.time, "sleep", waits.append)
     old = scene.drop("clinic_csv/labs.csv", "a")
     os.utime(old, (0, 0))
 
-    began = time.monotonic()
     assert look(scene, ledger, settle=5.0) == Landed(new=1)
-    assert time.monotonic() - began < 1
+    assert waits == []
+
+    scene.drop("clinic_csv/labs-2.csv", "b")
+    assert look(scene, ledger, settle=5.0) == Landed(new=1)
+    assert [0 < wait <= 5 for wait in waits] == [True]
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError, PermissionError])

