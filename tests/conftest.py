@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import date
+from fcntl import LOCK_EX, flock
 from pathlib import Path
+from typing import Any
 
 if os.environ.get("PYTEST_XDIST_WORKER") == "gw0":
     # Two workers share two cores: one goes without a second thread, the other keeps it, so that
@@ -18,6 +21,7 @@ from hypothesis import HealthCheck, settings
 
 from transforms.conform import Arrival, conform
 from transforms.landing import Opened, Reading, Source
+from transforms.model import Series
 from transforms.readers.clinic_csv import read
 from warehouse.store import connect, create, receive, reject
 
@@ -37,6 +41,39 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 Stage = Callable[..., Reading]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays to the end: nobody need look through it for what could go."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_compiler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Of several workers one compiles a loop of the trend model, and the others take what it kept:
+    compiling takes the greater part of a minute."""
+    own = tmp_path_factory.getbasetemp()
+    lock = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "compiling"
+    plain, ready = Series.swept, set[Any]()
+
+    def swept(series: Series, loop: Any, model: Any) -> list[Any]:
+        if loop in ready:
+            return plain(series, loop, model)
+        with lock.open("w") as held:
+            flock(held, LOCK_EX)
+            found = plain(series, loop, model)
+        ready.add(loop)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Series, "swept", swept)
+        yield
 
 
 @pytest.fixture

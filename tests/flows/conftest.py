@@ -1,4 +1,4 @@
-"""A home per test; and homes with one or two nights behind them, to look at and not to change."""
+"""A home per test, empty or after one night; and homes after two, to look at and not to change."""
 
 from __future__ import annotations
 
@@ -27,10 +27,31 @@ def scene(tmp_path: Path) -> Scene:
     return scenes.scene(tmp_path / "home")
 
 
+@pytest.fixture(scope="session")
+def first_night(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """A home after the first night over :meth:`Scene.people`, to be copied."""
+    made = scenes.scene(tmp_path_factory.mktemp("first") / "home")
+    made.people()
+    made.night(NIGHT)
+    return made
+
+
+@pytest.fixture
+def begun(first_night: Scene, tmp_path: Path) -> Scene:
+    """A home after that night, to go on from."""
+    return first_night.copied(tmp_path / "home")
+
+
 @pytest.fixture(scope="module")
-def after(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def after(two_nights: Scene, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """A home after two nights, for looking only: Ann climbs, a row and a file wait."""
-    made = scenes.scene(tmp_path_factory.mktemp("after") / "home")
+    return two_nights.copied(tmp_path_factory.mktemp("after") / "home")
+
+
+@pytest.fixture(scope="session")
+def two_nights(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """Such a home, to be copied."""
+    made = scenes.scene(tmp_path_factory.mktemp("two") / "home")
     made.people()
     made.drop(
         "clinic_csv/labs-3.csv",

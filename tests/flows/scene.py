@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
@@ -93,6 +94,11 @@ class Scene:
     """One home under test."""
 
     home: Home
+
+    def copied(self, root: Path) -> Scene:
+        """This home with its nights at another place, to go on from."""
+        shutil.copytree(self.home.root, root, symlinks=True)
+        return Scene(Home(root))
 
     def settings(self) -> Settings:
         """Its settings."""
