@@ -33,21 +33,19 @@ UNSURE = (*CLIMBING[:5], VALUE)
 
 
 def test_a_night_writes_each_mail_once_with_a_message_id_that_follows_from_it(
-    scene: Scene,
+    begun: Scene,
 ) -> None:
-    scene.people()
-    scene.night()
-    before = {path.name: path.read_bytes() for path in scene.home.mail.iterdir()}
-    owed = scene.ledger("SELECT message_id, state, attempts FROM outbox")
+    before = {path.name: path.read_bytes() for path in begun.home.mail.iterdir()}
+    owed = begun.ledger("SELECT message_id, state, attempts FROM outbox")
 
-    scene.night()
-    scene.night(rebuild=True)
+    begun.night()
+    begun.night(rebuild=True)
 
-    assert {path.name: path.read_bytes() for path in scene.home.mail.iterdir()} == before
-    assert scene.ledger("SELECT message_id, state, attempts FROM outbox") == owed
-    assert {mail["Message-ID"] for mail in scene.mails()} == {row["message_id"] for row in owed}
+    assert {path.name: path.read_bytes() for path in begun.home.mail.iterdir()} == before
+    assert begun.ledger("SELECT message_id, state, attempts FROM outbox") == owed
+    assert {mail["Message-ID"] for mail in begun.mails()} == {row["message_id"] for row in owed}
     assert {(row["state"], row["attempts"]) for row in owed} == {("sent", 1)}
-    assert all(path.stat().st_mode & 0o077 == 0 for path in scene.home.mail.iterdir())
+    assert all(path.stat().st_mode & 0o077 == 0 for path in begun.home.mail.iterdir())
 
 
 def test_there_is_a_heartbeat_every_night_and_a_digest_only_of_what_is_new(scene: Scene) -> None:
@@ -76,14 +74,12 @@ def test_nobody_to_tell_of_is_no_digest_but_a_heartbeat(scene: Scene) -> None:
     assert (len(scene.mails("heartbeat")), scene.mails("digest")) == (1, [])
 
 
-def test_more_draws_on_the_same_ground_alert_nobody_again(scene: Scene) -> None:
-    scene.people()
-    scene.night(NIGHT)
-    scene.drop("clinic_csv/labs-5.csv", labs(result("ANN", date(2026, 2, 1), INSULIN, 23)))
-    scene.night(NEXT)
+def test_more_draws_on_the_same_ground_alert_nobody_again(begun: Scene) -> None:
+    begun.drop("clinic_csv/labs-5.csv", labs(result("ANN", date(2026, 2, 1), INSULIN, 23)))
+    begun.night(NEXT)
 
-    assert len(scene.mails("digest")) == 1
-    assert len(scene.ledger("SELECT * FROM alert")) == 1
+    assert len(begun.mails("digest")) == 1
+    assert len(begun.ledger("SELECT * FROM alert")) == 1
 
 
 def test_each_recipient_is_told_and_one_who_joins_later_too(scene: Scene) -> None:
@@ -164,11 +160,8 @@ def test_a_number_in_a_mail_leads_to_the_patient_only_on_the_clinics_machine(
     assert after.run("alerts", "show", number, "--json").json["patient_id"] == "ANN"
 
 
-def test_another_home_gives_the_same_patient_another_number(scene: Scene, after: Scene) -> None:
-    scene.people()
-    scene.night()
-
-    assert numbers(decoded(scene.mails("digest")[0])) != numbers(decoded(after.mails("digest")[0]))
+def test_another_home_gives_the_same_patient_another_number(begun: Scene, after: Scene) -> None:
+    assert numbers(decoded(begun.mails("digest")[0])) != numbers(decoded(after.mails("digest")[0]))
 
 
 def test_a_hostile_patient_id_is_text_in_html_and_reaches_no_header(scene: Scene) -> None:

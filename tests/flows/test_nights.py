@@ -123,21 +123,19 @@ def test_the_ledger_tells_what_each_step_did(after: Scene) -> None:
     assert [step["name"] for step in steps] == [step.name for step in STEPS]
 
 
-def test_a_night_again_changes_nothing_and_new_files_do(scene: Scene) -> None:
-    scene.people()
-    scene.night()
-    digest, versions, mails = scene.digest(), scene.published(), len(scene.mails())
+def test_a_night_again_changes_nothing_and_new_files_do(begun: Scene) -> None:
+    digest, versions, mails = begun.digest(), begun.published(), len(begun.mails())
 
-    done = scene.night()
+    done = begun.night()
 
     assert done["state"] == "done"
-    assert (scene.digest(), scene.published(), len(scene.mails())) == (digest, versions, mails)
+    assert (begun.digest(), begun.published(), len(begun.mails())) == (digest, versions, mails)
 
-    scene.drop("clinic_csv/labs-3.csv", labs(result("NEW", date(2026, 2, 5), INSULIN, 8)))
-    scene.night()
+    begun.drop("clinic_csv/labs-3.csv", labs(result("NEW", date(2026, 2, 5), INSULIN, 8)))
+    begun.night()
 
-    assert scene.digest() != digest
-    assert len(scene.published()) == 2
+    assert begun.digest() != digest
+    assert len(begun.published()) == 2
 
 
 def test_a_night_with_nothing_in_the_inbox_is_a_night(scene: Scene) -> None:
@@ -178,35 +176,31 @@ def explode(*_: object) -> str:
 
 
 def test_a_failed_night_leaves_the_old_file_published(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    begun: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene.people()
-    scene.night(NIGHT)
-    before = scene.rows("FROM tonight")
-    scene.drop("clinic_csv/labs-3.csv", labs(result("NEW", date(2026, 2, 5), INSULIN, 8)))
+    before = begun.rows("FROM tonight")
+    begun.drop("clinic_csv/labs-3.csv", labs(result("NEW", date(2026, 2, 5), INSULIN, 8)))
     monkeypatch.setattr("flows.steps.publish.verify", explode)
 
     with pytest.raises(ZeroDivisionError):
-        scene.night(NEXT)
-    assert scene.rows("FROM tonight") == before
+        begun.night(NEXT)
+    assert begun.rows("FROM tonight") == before
 
     monkeypatch.undo()
-    scene.night(NEXT)
-    assert scene.rows("SELECT as_of FROM tonight") == [(NEXT,)]
+    begun.night(NEXT)
+    assert begun.rows("SELECT as_of FROM tonight") == [(NEXT,)]
 
 
-def test_a_past_night_replays_to_its_digest(scene: Scene) -> None:
-    scene.people()
-    scene.night(NIGHT)
-    scene.drop("clinic_csv/labs-3.csv", labs(result("NEW", date(2026, 2, 5), INSULIN, 8)))
-    scene.night(NEXT)
-    versions = scene.published()
+def test_a_past_night_replays_to_its_digest(begun: Scene) -> None:
+    begun.drop("clinic_csv/labs-3.csv", labs(result("NEW", date(2026, 2, 5), INSULIN, 8)))
+    begun.night(NEXT)
+    versions = begun.published()
 
     for day in (NIGHT, NEXT):
-        said = scene.run("replay", str(day), "--json")
+        said = begun.run("replay", str(day), "--json")
         assert (said.code, said.json["same"], said.json["same_code"]) == (0, True, True)
-    assert scene.published() == versions
-    assert scene.run("replay", "2026-02-01").code == 1
+    assert begun.published() == versions
+    assert begun.run("replay", "2026-02-01").code == 1
 
 
 def test_a_source_that_is_silent_is_told_and_its_patients_keep_their_status(scene: Scene) -> None:
@@ -234,15 +228,13 @@ def body(scene: Scene, night: date) -> str:
     return str(part.get_content())
 
 
-def test_data_grow_old_without_becoming_normal(scene: Scene) -> None:
-    scene.people()
-    scene.night(NIGHT)
-    assert scene.statuses()["FLO"] == "not_flagged"
+def test_data_grow_old_without_becoming_normal(begun: Scene) -> None:
+    assert begun.statuses()["FLO"] == "not_flagged"
 
-    scene.night(NIGHT + timedelta(days=500))
+    begun.night(NIGHT + timedelta(days=500))
 
-    assert scene.statuses() == {"ANN": "unresolved", "FLO": "unresolved", "NEW": "unresolved"}
-    ((reason,),) = scene.rows("SELECT reason FROM patient_status WHERE patient_id = 'ANN'")
+    assert begun.statuses() == {"ANN": "unresolved", "FLO": "unresolved", "NEW": "unresolved"}
+    ((reason,),) = begun.rows("SELECT reason FROM patient_status WHERE patient_id = 'ANN'")
     assert "days old" in reason
 
 
@@ -334,22 +326,20 @@ def test_a_full_disk_ends_the_night_and_harms_no_file(
     assert scene.statuses().keys() == {"ANN"}
 
 
-def test_a_corrected_result_removes_a_mark(scene: Scene) -> None:
-    scene.people()
-    scene.night(NIGHT)
-    assert scene.statuses()["ANN"] in MARKED
+def test_a_corrected_result_removes_a_mark(begun: Scene) -> None:
+    assert begun.statuses()["ANN"] in MARKED
 
     late = [FIRST_DRAW + timedelta(days=365 * year) for year in (2, 3, 4, 5)]
-    scene.drop(
+    begun.drop(
         "clinic_csv/labs-c.csv", labs(*(result("ANN", on, INSULIN, 5, status="C") for on in late))
     )
-    scene.night(NEXT)
+    begun.night(NEXT)
 
-    assert scene.statuses()["ANN"] == "not_flagged"
+    assert begun.statuses()["ANN"] == "not_flagged"
     versions = "SELECT count(*) FROM observation_history WHERE patient_id = 'ANN' AND reason = ?"
-    assert scene.rows(versions, "corrected") == [(4,)]
-    assert scene.rows("SELECT rows_superseded FROM source_file WHERE file = 'labs-1.csv'") == [(4,)]
-    assert scene.rows("FROM cohort WHERE left_on IS NULL AND patient_id = 'ANN'") == []
+    assert begun.rows(versions, "corrected") == [(4,)]
+    assert begun.rows("SELECT rows_superseded FROM source_file WHERE file = 'labs-1.csv'") == [(4,)]
+    assert begun.rows("FROM cohort WHERE left_on IS NULL AND patient_id = 'ANN'") == []
 
 
 def test_a_merge_of_two_records_moves_the_draws_to_the_survivor(scene: Scene) -> None:
@@ -419,17 +409,15 @@ def test_the_business_date_is_the_sites_calendar_day() -> None:
     assert business_date(late, "America/Chicago") == date(2026, 3, 28)
 
 
-def test_the_warehouse_can_be_thrown_away(scene: Scene) -> None:
-    scene.people()
-    scene.night(NIGHT)
-    scene.night(NEXT)
-    digest = scene.digest()
-    shutil.rmtree(scene.home.warehouse)
+def test_the_warehouse_can_be_thrown_away(begun: Scene) -> None:
+    begun.night(NEXT)
+    digest = begun.digest()
+    shutil.rmtree(begun.home.warehouse)
 
-    scene.night(NEXT)
+    begun.night(NEXT)
 
-    assert scene.digest() == digest
-    assert scene.statuses()["ANN"] in MARKED
+    assert begun.digest() == digest
+    assert begun.statuses()["ANN"] in MARKED
 
 
 def test_only_as_many_versions_are_kept_as_asked_and_an_open_one_stays_readable(
