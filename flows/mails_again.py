@@ -8,7 +8,7 @@ from flows.compose import composed, from_json
 from flows.night import Night
 from flows.settings import Settings
 from transforms.telling import book
-from warehouse import alerts, publish
+from warehouse import alerts
 
 Found = dict[str, Any]
 
@@ -28,7 +28,6 @@ def differing_mails(night: Night, run_id: str) -> Found | None:
     if not kept:
         return None
     given, shaping, then = from_json(kept[0]["given"])
-    publish.create_views(night.db)
     known = book(alerts.events(night.ledger, before=given.at))
     settings = as_then(night.settings, shaping)
     made = composed(night.db, settings, night.ledger.secret(), known, given).messages

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date
 
 from flows import analyst, bounces, compose, landing, page
 from flows.compute import compute, prepare
@@ -108,8 +107,6 @@ def alert(night: Night) -> Counts:
     bounces.take(night.home.bounces, night.ledger)
     night.digest = store.digest(night.db)
     night.ledger.keep_tables(night.run_id, store.table_digests(night.db))
-    if night.counts["read"]["rebuilt"]:  # else the views are those of the file it goes on from
-        publish.create_views(night.db)
     return compose.compose(night)
 
 
@@ -187,6 +184,13 @@ def _is_same_again(night: Night) -> bool:
     return bool(done) and done[0]["digest"] == night.digest
 
 
+_VERDICT = (
+    *("run_id", "table_name", "expectation", "severity", "sentence"),
+    *("rows_checked", "rows_failed", "passed"),
+)
+_RUN = ("run_id", "night", "started_at", "finished_at", "state", "code_version")
+
+
 def _keep_night(night: Night) -> None:
     """Copy the ledger's account of runs and alerts, and tonight's verdicts, into the warehouse."""
     con = night.db
@@ -194,22 +198,18 @@ def _keep_night(night: Night) -> None:
         take_over_record(night)
     nights.record(con, night.as_of)
     nights.keep_published(con, _kept_files(night))
-    for row in night.verdicts:
-        con.execute(
-            "INSERT INTO store.validation_result (run_id, table_name, expectation, severity, "
-            "sentence, rows_checked, rows_failed, passed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [night.run_id, *row],
-        )
+    verdicts = [(night.run_id, *row) for row in night.verdicts]
+    store.append(con, "store.validation_result", _VERDICT, verdicts)
     con.execute("DELETE FROM store.run")
-    for run in night.ledger.rows("SELECT * FROM run ORDER BY started_at"):
-        is_this = run["run_id"] == night.run_id
-        con.execute(
-            "INSERT INTO store.run (run_id, night, started_at, finished_at, state, code_version) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            [run["run_id"], date.fromisoformat(run["night"]), _naive(run["started_at"])]
-            + [_naive(night.clock().isoformat() if is_this else run["finished_at"])]
-            + ["done" if is_this else run["state"], run["code_version"]],
-        )
+    done = {"finished_at": night.clock().isoformat(), "state": "done"}
+    runs = [
+        {**run, **done} if run["run_id"] == night.run_id else run
+        for run in map(dict, night.ledger.rows("SELECT * FROM run ORDER BY started_at"))
+    ]
+    timed = [
+        {**run, **{at: _naive(run[at]) for at in ("started_at", "finished_at")}} for run in runs
+    ]
+    store.append(con, "store.run", _RUN, [[run[name] for name in _RUN] for run in timed])
     alert_record.keep(con, night.ledger)
 
 

@@ -10,7 +10,7 @@ import duckdb
 
 from transforms.catalog.reasons import SET_ASIDE
 from transforms.catalog.tables import HISTORY, NIGHT
-from warehouse.store import replace
+from warehouse.store import append, replace
 
 
 def unaccounted(con: duckdb.DuckDBPyConnection) -> list[int]:
@@ -34,7 +34,7 @@ def keep_rejected(con: duckdb.DuckDBPyConnection, sentences: dict[str, str]) -> 
         sentences: reason -> sentence.
     """
     con.execute("CREATE OR REPLACE TEMP TABLE sentence (reason VARCHAR, sentence VARCHAR)")
-    con.executemany("INSERT INTO sentence VALUES (?, ?)", sorted(sentences.items()))
+    append(con, "sentence", ("reason", "sentence"), sorted(sentences.items()))
     set_aside = ", ".join(f"'{reason}'" for reason in sorted(SET_ASIDE))
     rows = f"""
         SELECT md5(f.sha256 || f.source || '/' || f.name || ':' || line || ':' || part || ':' ||

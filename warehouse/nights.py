@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from transforms.catalog.tables import DERIVED, NIGHT, RECORD, Table
-from warehouse.store import quoted, replace
+from warehouse.store import append, quoted, replace
 
 Kept = tuple[str, str, str | None, str, str]
 """A published file: run, night, time of publishing (UTC), name, digest."""
@@ -150,5 +150,4 @@ def _take_over(con: duckdb.DuckDBPyConnection, table: Table) -> int:
 def keep_published(con: duckdb.DuckDBPyConnection, files: Iterable[Kept]) -> None:
     """Replace the list of published files that are kept."""
     con.execute("DELETE FROM store.published_night")
-    for file in files:
-        con.execute("INSERT INTO store.published_night VALUES (?, ?, ?, ?, ?)", list(file))
+    append(con, "store.published_night", NIGHT["published_night"].columns, list(files))

@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from functools import cache
 from importlib import resources
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
 from transforms.catalog.fields import FIELDS
 from transforms.catalog.tables import TABLES
 from warehouse.landed import sync_folder
+from warehouse.store import append, create_tables, quoted
 from warehouse.store import digest as digest_of
-from warehouse.store import quoted
 
 LINK = "undertow.duckdb"
 
@@ -34,12 +36,28 @@ def current(folder: Path) -> Path | None:
 
 
 def begin_build(start: Path | None, build: Path) -> None:
-    """Lay the build's starting file: a copy of ``start``, or nothing."""
+    """Lay the build's starting file: a copy of ``start``, or one without rows."""
     build.unlink(missing_ok=True)
     Path(f"{build}.wal").unlink(missing_ok=True)
     if start:
         shutil.copyfile(start, build)
-        build.chmod(0o600)
+    else:
+        build.write_bytes(blank())
+    build.chmod(0o600)
+
+
+@cache
+def blank() -> bytes:
+    """A file with every table and view, commented, and no row.
+
+    Made once per process: a thousand comments take longer than all that a small night computes.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "blank.duckdb"
+        with duckdb.connect(str(path)) as con:
+            create_tables(con)
+            create_views(con)
+        return path.read_bytes()
 
 
 def view_names() -> tuple[str, ...]:
@@ -140,11 +158,7 @@ def _document(con: duckdb.DuckDBPyConnection, columns: list[tuple[str, str, str]
         (table, column, kind, FIELDS[column].unit, FIELDS[column].description)
         for table, column, kind in columns
     ]
-    con.execute(
-        "INSERT INTO store.dictionary SELECT unnest($1), unnest($2), unnest($3), unnest($4), "
-        "unnest($5)",
-        [list(values) for values in zip(*rows, strict=True)],
-    )
+    append(con, "store.dictionary", TABLES["dictionary"].columns, rows)
 
 
 def describe(column: str) -> str:

@@ -7,7 +7,7 @@ so that order and file layout do not matter. ``undertow verify`` computes it aga
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -170,6 +170,21 @@ def replace_frame(
     count = replace(con, table, where, "SELECT * FROM frame")
     con.unregister("frame")
     return count
+
+
+def append(
+    con: duckdb.DuckDBPyConnection,
+    relation: str,
+    columns: Iterable[str],
+    rows: Sequence[Sequence[object]],
+) -> None:
+    """Insert rows of plain values by one statement; ``columns`` names them in their order."""
+    if not rows:
+        return
+    names = ", ".join(f'"{name}"' for name in columns)
+    places = ", ".join(f"unnest(${place + 1})" for place in range(len(rows[0])))
+    values = [list(column) for column in zip(*rows, strict=True)]
+    con.execute(f"INSERT INTO {relation} ({names}) SELECT {places}", values)
 
 
 def digest(con: duckdb.DuckDBPyConnection, database: str = "") -> str:

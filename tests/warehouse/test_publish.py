@@ -282,4 +282,6 @@ def test_a_build_begins_with_the_published_rows_or_with_none(tmp_path: Path) -> 
         con.execute("DELETE FROM store.weight_month")
     assert old.stat().st_mode & 0o777 == 0o444
     begin_build(None, build)
-    assert not build.exists()
+    with duckdb.connect(str(build)) as con:
+        assert con.execute("SELECT * FROM store.weight_month").fetchall() == []
+        assert con.execute("SELECT count(*) FROM patient_status").fetchall() == [(0,)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from random import Random
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from transforms.catalog.fields import FIELDS
 from transforms.catalog.tables import DERIVED, INCOMING, TABLES
 from warehouse.store import (
+    append,
     connect,
     create,
     digest,
@@ -167,6 +169,21 @@ def test_a_frame_may_have_its_columns_in_any_order(store: duckdb.DuckDBPyConnect
     replace_frame(store, INDEX, "true", rows.select(reversed(rows.columns)))
     assert store.execute("SELECT patient_id, unit FROM store.index_value").fetchall() == [
         ("a", "1")
+    ]
+
+
+def test_rows_of_plain_values_are_appended_as_their_columns_type_them(
+    store: duckdb.DuckDBPyConnection,
+) -> None:
+    columns = ("run_id", "night", "finished_at", "state")
+    append(store, "store.run", columns, [])
+    append(store, "store.run", columns, [("a", "2026-03-01", None, "it's; done")])
+    append(store, "store.run", columns, [["b", "2026-03-02", "2026-03-02 05:00:00", None]] * 2)
+
+    kept = "SELECT run_id, night, hour(finished_at), state FROM store.run ORDER BY ALL"
+    assert store.execute(kept).fetchall() == [
+        ("a", date(2026, 3, 1), None, "it's; done"),
+        *[("b", date(2026, 3, 2), 5, None)] * 2,
     ]
 
 
