@@ -8,14 +8,13 @@ it is never older than any of them, however they came to change.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
 from typing import TypeVar, cast
 
 import numba
-from numba import types
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -61,19 +60,7 @@ def compiled(function: Function) -> Function:
         made = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:
         made = numba.njit(nogil=True, error_model="numpy")(function)
-    template = made.get_call_template
-    made.get_call_template = lambda args, kws: template(_plain(args), kws)
     return cast("Function", made)
-
-
-def _plain(args: Iterable[types.Type]) -> tuple[types.Type, ...]:
-    """Constants as numbers like any others: else a function is compiled again for each of them."""
-    return tuple(
-        types.BaseTuple.from_types(_plain(kind))
-        if isinstance(kind, types.BaseAnonymousTuple)
-        else types.unliteral(kind)
-        for kind in args
-    )
 
 
 def inlined(function: Function) -> Function:

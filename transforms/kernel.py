@@ -75,8 +75,7 @@ def load(draws: Draws, case: Ints, work: Work) -> int:
             work.y[n] = draws.y[j]
             work.g[n] = draws.g[j]
             work.spread[n], work.extra[n] = draws.spread[j], draws.extra[j]
-            for b in range(draws.odds.shape[1]):
-                work.odds[n, b] = draws.odds[j, b]
+            work.odds[n] = draws.odds[j]
             n += 1
     return n
 
