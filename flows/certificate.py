@@ -9,9 +9,13 @@ from typing import Any
 
 import duckdb
 import polars as pl
+from pydantic import ValidationError
 
 from flows.explain import UnknownPatientError
 from flows.mail import environment
+from flows.pictures.drawing import Picture
+from flows.pictures.rows import Series
+from flows.pictures.series import series_picture
 from flows.standing import LIVE, results, standing
 from transforms import certificate_again as again
 from transforms.catalog import units, words
@@ -32,6 +36,7 @@ from transforms.certificate import (
     encoded,
     hash_of,
     sealed,
+    told,
 )
 from transforms.certificate_checks import EXACT, checked, same
 from transforms.frozen import FrozenModel, decoded, mark
@@ -64,7 +69,10 @@ def certified(
     """
     found = _status(con, patient_id)
     con.execute("CREATE OR REPLACE TEMP TABLE affected AS SELECT $1 AS patient_id", [found["id"]])
-    stated = sealed(_content(con, found, label))
+    try:
+        stated = sealed(_content(con, found, label))
+    except ValidationError as error:
+        raise NotCertifiedError(f"not certified: {told(error)}") from None
     answered = stated.model_copy(
         update={
             "predicates": again.asked(stated),
@@ -284,7 +292,14 @@ def as_html(certificate: Certificate) -> str:
     """The certificate for people: one escaped page that loads nothing."""
     return environment().get_template("certificate.html.j2").render(
         c=certificate,
+        picture=_picture(certificate),
         schema=SCHEMA,
         meaning=STATUSES[certificate.found.status],
         code_version=certificate.made_by,
     )  # fmt: skip
+
+
+def _picture(certificate: Certificate) -> Picture | None:
+    draws = [pair.model_dump() for pair in certificate.pairs]
+    trends = [trend.model_dump() for trend in certificate.trends]
+    return series_picture(Series(draws, trends, trends[-1] if trends else None))

@@ -136,13 +136,13 @@ class _Again:
             }
         self.patients |= {row["patient_id"] for row in found.values()}
         for part in stated:
-            at = f"{_at(_file(part))} line {part.line}.{part.part} "
             row = found.get((_table(part), part.line, part.part))
             if row is None:
-                yield f"{at}: no such row in the landed file"
+                yield f"{part.at}: no such row in the landed file"
             else:
                 told = part.model_dump(exclude=_ELSEWHERE)
-                yield from unlike(at, told, {name: _of(row, name) for name in told}, EXACT)
+                ours = {name: _of(row, name) for name in told}
+                yield from unlike(f"{part.at} ", told, ours, EXACT)
 
 
 def _of(row: Plain, name: str) -> object:

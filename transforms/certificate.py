@@ -59,18 +59,30 @@ class Person(Part):
     age: int | None
 
 
-class Row(Part):
-    """One source row that bears on a draw.
-
-    ``file_sha256``, ``line`` and ``part`` say where it stands; ``value`` is ``source_value`` times
-    ``factor`` plus ``offset``, in ``unit``; ``decimal`` is the source's decimal mark. ``says``:
-    what words beside the value say. Times are UTC; ``observed_local`` is the wall's.
-    """
+class Placed(Part):
+    """A row of a landed file: source, SHA-256 of the file, line, and part of it where a line holds
+    several."""
 
     source: str
     file_sha256: Hash
     line: Place
-    part: Place
+    part: Place | None
+
+    @property
+    def at(self) -> str:
+        """Its place in a few words."""
+        part = f".{self.part}" if self.part else ""
+        return f"{self.source} {self.file_sha256[:8]} line {self.line}{part}"
+
+
+class Row(Placed):
+    """One source row that bears on a draw.
+
+    ``value`` is ``source_value`` times ``factor`` plus ``offset``, in ``unit``; ``decimal`` is the
+    source's decimal mark. ``says``: what words beside the value say. Times are UTC;
+    ``observed_local`` is the wall's.
+    """
+
     analyte: str
     timing: str
     code_system: str | None
@@ -100,14 +112,10 @@ class Row(Part):
     known_on: Day
 
 
-class Record(Part):
+class Record(Placed):
     """A condition or medication that was looked at; ``matches`` names exclusions it falls under."""
 
     table: Literal["condition", "medication"]
-    source: str
-    file_sha256: Hash
-    line: Place
-    part: Place
     code_system: str | None
     code: str | None
     name: str | None
@@ -240,7 +248,7 @@ def sealed(content: Mapping[str, Any]) -> Certificate:
     try:
         unsealed = Certificate(**{**content, "schema": SCHEMA, "content_sha256": ""})
     except ValidationError as error:
-        raise CertificateError(_told(error)) from None
+        raise CertificateError(told(error)) from None
     return unsealed.model_copy(update={"content_sha256": hash_of(unsealed.plain())})
 
 
@@ -269,7 +277,7 @@ def decoded(data: bytes) -> Certificate:
     try:
         found = Certificate.model_validate_json(data)
     except ValidationError as error:
-        raise CertificateError(_told(error)) from None
+        raise CertificateError(told(error)) from None
     if found.plain() != plain:  # parts that are no Part of ours take more than they keep
         raise CertificateError(
             "it has fields, or ways of writing a date, that a certificate has not"
@@ -320,7 +328,8 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _told(error: ValidationError) -> str:
+def told(error: ValidationError) -> str:
+    """Which fields are not as they must be, and how; none of their values."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
     said = [f"{'.'.join(str(at) for at in item['loc']) or 'file'}: {item['msg']}" for item in found]
     more = f" and {len(said) - 3} more" if len(said) > 3 else ""

@@ -157,10 +157,6 @@ def _model(certificate: Certificate) -> Differences:
 # rows
 
 
-def _place(row: Row) -> str:
-    return f"{row.source} {row.file_sha256[:8]} line {row.line}.{row.part}, {row.analyte} "
-
-
 def _rows(certificate: Certificate) -> Differences:
     """Source text to canonical value, by the catalog."""
     factors = {(f.analyte, f.unit): f.citation for f in units.FACTORS}
@@ -170,7 +166,7 @@ def _rows(certificate: Certificate) -> Differences:
         yield "rows: one place stands twice"
     converted = again.conversions(certificate.rows)
     for row, found in zip(certificate.rows, converted, strict=True):
-        said, at = found.pop("said"), _place(row)
+        said, at = found.pop("said"), f"{row.at}, {row.analyte} "
         cited = factors.get((row.analyte, found["ucum"] or ""))
         yield from unlike(at, row.model_dump(), {**found, "citation": cited}, EXACT)
         if said is not None and row.comparator != said:
@@ -219,8 +215,7 @@ def _exclusions(certificate: Certificate) -> Differences:
     found = again.matches(certificate.records)
     for record, names in zip(certificate.records, found, strict=True):
         if list(record.matches) != names:
-            at = f"{record.source} {record.file_sha256[:8]} line {record.line}.{record.part}"
-            yield f"{at} matches: stated {list(record.matches)}, found {names}"
+            yield f"{record.at} matches: stated {list(record.matches)}, found {names}"
     whose = zip(("excluded", "barred"), again.spans(certificate.records), strict=True)
     for name, days in whose:
         stated = {tuple(span.model_dump().values()) for span in getattr(certificate, name)}

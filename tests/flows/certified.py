@@ -26,6 +26,15 @@ CONDITIONS = (
     "patient_id,code,name,onset_date,end_date\nDIA,E11.9,Type 2 diabetes,2020-01-01,\n"
     "ANN,J45,<script>alert(1)</script> asthma,2020-01-01,\n"
 )
+FHIR_CONDITION = {
+    "resourceType": "Condition",
+    "id": "c1",
+    "subject": {"reference": "Patient/MOL"},
+    "clinicalStatus": {"coding": [{"code": "active"}]},
+    "code": {"coding": [{"system": "http://snomed.info/sct", "code": "195967001"}]},
+    "onsetDateTime": "2020-01-01",
+}
+"""A record whose line has no parts."""
 MEDICATIONS = (
     "patient_id,name,class,start_date,end_date\nBAR,metformin 500 mg,biguanide,2023-01-01,"
     "2023-03-01\n"
@@ -66,6 +75,7 @@ def people(root: Path) -> Scene:
     )
     made.drop("clinic_csv/labs-1.csv", labs(*everyone))
     made.drop("clinic_csv/conditions-1.csv", CONDITIONS)
+    made.drop("fhir/conditions.ndjson", orjson.dumps(FHIR_CONDITION) + b"\n")
     made.drop("clinic_csv/medications-1.csv", MEDICATIONS)
     made.drop("clinic_csv/patients-1.csv", patients("ANN", "FLO", "DIA", "OLD"))
     made.drop("ward/ill.csv", commented("SIC", *["sober"] * 5, "Patient had a fever"))

@@ -62,7 +62,7 @@ def test_a_certificate_of_every_kind_verifies(home: Scene, patient: str) -> None
     assert (said.code, states(said.json)) == (0, dict.fromkeys(NAMES, "good"))
 
 
-@pytest.mark.parametrize("patient", ["ANN", "DIA", "KOM", "MOV"])
+@pytest.mark.parametrize("patient", ["ANN", "DIA", "KOM", "MOL", "MOV"])
 def test_a_certificate_verifies_against_its_home(home: Scene, patient: str) -> None:
     file = str(written(home, patient))
     said = undertow("verify", file, "--landed", str(home.home.root), "--json")
@@ -75,6 +75,7 @@ def test_the_kinds_are_the_ones_meant(home: Scene) -> None:
 
     assert {name: item.found.status for name, item in found.items()} == KINDS
     assert {row.source_unit for row in found["MOL"].rows} == {"pmol/L", "mmol/L"}
+    assert [(r.source, r.part) for r in found["MOL"].records] == [("fhir", None)]
     assert [p.insulin_comparator for p in found["LIM"].pairs].count("<") == 1
     assert [p.reason for p in found["BAR"].pairs if not p.used] == ["during metformin"]
     assert [p.is_ill for p in found["SIC"].pairs].count(True) == 1
@@ -158,8 +159,11 @@ def test_the_page_is_escaped_and_loads_nothing(home: Scene) -> None:
     page = written(home, "ANN").with_suffix(".html").read_text(encoding="utf-8")
 
     assert "default-src 'none'" in page
+    assert page.count("<svg") == 1
+    assert "6 fasting draws used from 2021-01-10 to 2026-01-09." in page, "the picture in words"
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; asthma" in page
+    page = page.replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert re.findall(r"""(?:src|href|url)\s*[=(]|https?://|@import""", page) == []
     assert certificate(home, "ANN").content_sha256 in page
 
