@@ -32,7 +32,7 @@ def test_a_home_in_order_is_good(scene: Scene) -> None:
     assert said.code == 0
     assert states(said.json) == {
         "versions": "good", "home": "good", "settings": "good", "disk": "good", "mail": "note",
-        "runner": "note",
+        "privacy": "good", "runner": "note",
     }  # fmt: skip
 
 
