@@ -25,20 +25,18 @@ NAME = 14
 MEASURES: tuple[tuple[str, str, str], ...] = (
     ("rows_in", "Rows that came", ""),
     ("quarantined_pct", "Of them quarantined", " %"),
-    ("failed", "Expectations that failed", ""),
+    ("waiting", "Rows that wait", ""),
+    ("alarms", "Feeds out of rhythm", ""),
+    ("checks_failed", "Expectations that failed", ""),
     ("evaluated", "Patients evaluated", ""),
     ("opened", "Alerts opened", ""),
     ("seconds", "Seconds the night took", ""),
 )
 """What is followed over nights: a column of :func:`nights`, its name, its unit."""
-_CAME = (
-    "SELECT known_at::DATE AS night, sum(rows_in)::BIGINT AS rows_in, "
-    "100 * sum(rows_quarantined) / greatest(sum(rows_in), 1) AS quarantined_pct "
-    "FROM store.source_file GROUP BY ALL"
-)
-_FAILED = (
-    "SELECT run_id, count(*) FILTER (NOT passed) AS failed FROM store.validation_result "
-    "GROUP BY ALL"
+_QUALITY = (
+    "SELECT night, rows_in, 100 * rows_quarantined / nullif(rows_in, 0) AS quarantined_pct, "
+    "waiting, alarms, checks_failed FROM quality_trend WHERE night <= ? "
+    "ORDER BY night DESC LIMIT ?"
 )
 _REASONS = (
     "SELECT source, split_part(reason, ':', 1) AS reason, count(*) AS n, "
@@ -174,15 +172,13 @@ def nights(con: duckdb.DuckDBPyConnection, ledger: Ledger, run_id: str, night: d
         "AND night <= ? GROUP BY night ORDER BY night DESC LIMIT ?",
         [run_id, night.isoformat(), COLUMNS],
     )
-    came = {str(row["night"]): row for row in frame(con, _CAME).to_dicts()}
-    failed = dict(frame(con, _FAILED).iter_rows())
+    found = frame(con, _QUALITY, [night, COLUMNS])
+    unknown = dict.fromkeys(found.columns)
+    quality = {str(row["night"]): row for row in found.to_dicts()}
     return [
         {
-            "rows_in": 0,
-            "quarantined_pct": None,
-            "failed": failed.get(run["run_id"]),
+            **quality.get(run["night"], unknown),
             **of_steps(ledger, run["run_id"]),
-            **came.get(run["night"], {}),
             "night": run["night"],
         }
         for run in reversed(runs)

@@ -22,7 +22,9 @@ def nights(n: int = 30) -> list[Row]:
             "night": str(NIGHT - timedelta(days=n - 1 - place)),
             "rows_in": 4000 + 37 * (place % 7),
             "quarantined_pct": 0.2 + 0.05 * (place % 5),
-            "failed": place % 3,
+            "waiting": 20 + place,
+            "alarms": int(place % 11 == 0),
+            "checks_failed": place % 3,
             "evaluated": 12 + place % 9,
             "opened": int(place % 8 == 0),
             "seconds": 4.2 + 0.1 * place,
@@ -30,8 +32,8 @@ def nights(n: int = 30) -> list[Row]:
         for place in range(n)
     ]
     if n > 20:
-        rows[12] |= {"rows_in": 0, "quarantined_pct": None, "failed": None}
-        rows[20] |= {"quarantined_pct": 38.4, "failed": 9}
+        rows[12] |= {"rows_in": 0, "quarantined_pct": None, "waiting": None}
+        rows[20] |= {"quarantined_pct": 38.4, "checks_failed": 9}
     return rows
 
 

@@ -106,6 +106,7 @@ def test_a_page_tells_what_came_what_ran_and_how_nights_went(shown: Scene) -> No
     assert rows[0]["rows_in"] > 20
     assert (rows[0]["opened"], rows[1]["opened"]) == (1, 0)
     assert (rows[1]["rows_in"], rows[1]["quarantined_pct"]) == (0, None), "nothing came"
+    assert (rows[0]["waiting"], rows[1]["waiting"]) == (1, 1), "a file that nobody can read"
 
 
 def test_a_hostile_source_is_text_and_the_page_runs_and_loads_nothing(shown: Scene) -> None:
