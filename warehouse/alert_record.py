@@ -24,9 +24,11 @@ _EVENTS = (
 )
 
 
-def delivered(ledger: Ledger) -> set[str]:
-    """Alerts that somebody surely got a mail about, as they are."""
-    return {row["alert_id"] for row in ledger.rows(_DELIVERED)}
+def delivered(ledger: Ledger, alert_id: str | None = None) -> set[str]:
+    """Alerts, or whether this one, that somebody surely got a mail about, as they are."""
+    one = "" if alert_id is None else " AND n.alert_id = ?"
+    rows = ledger.rows(_DELIVERED + one, [] if alert_id is None else [alert_id])
+    return {row["alert_id"] for row in rows}
 
 
 def keep(con: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:

@@ -62,8 +62,8 @@ FORMS: Mapping[str, Form] = {
 def the_list(request: Request, desk: Desk, session: Session) -> Response:
     """Alerts of the visitor's panels."""
     wish = listing.wish_of(request.query_params)
-    with desk.ledger() as ledger, published(desk.home) as con:
-        shown = listing.facts(desk, ledger, con, session.visitor, wish)
+    with desk.ledger() as ledger:
+        shown = listing.facts(request.app.state.register, ledger, session.visitor, wish)
     desk.access.note(session.visitor.actor, "looked at the list")
     return page(request.scope, "list.html.j2", shown)
 
@@ -192,5 +192,5 @@ def application(desk: Desk, front: Front) -> ASGIApp:
         Exception: _broken,
     }
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=_few_at_once)
-    app.state.desk = desk
+    app.state.desk, app.state.register = desk, listing.Register(desk)
     return Guard(app, front)

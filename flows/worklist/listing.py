@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-import duckdb
 from starlette.datastructures import QueryParams
 
 from flows.letters import QUIET
+from flows.reading import published
 from flows.worklist.desk import Desk
 from flows.worklist.looks import Facts
 from flows.worklist.sessions import Visitor
@@ -19,6 +19,7 @@ from transforms.catalog.alert_rules import ALERT_RULES, TIERS
 from warehouse import alerts
 from warehouse.alert_record import delivered
 from warehouse.ledger import Ledger
+from warehouse.publish import current
 
 PAGE = 50
 """Alerts on one page."""
@@ -26,6 +27,10 @@ _P = "SELECT patient_id, rule, p FROM store.episode WHERE ended_on IS NULL"
 _MINE = (
     "SELECT DISTINCT alert_id FROM alert_event WHERE actor = ? UNION "
     "SELECT alert_id FROM notice WHERE recipient = ?"
+)
+_STAMP = (
+    "SELECT (SELECT max(event_id) FROM alert_event), "
+    "(SELECT count(*) FROM outbox WHERE state = 'sent')"
 )
 _RANKS = {"escalated": 0, "sent": 1, "new": 1, "acknowledged": 2, "snoozed": 3}
 
@@ -115,27 +120,56 @@ def shown_state(alert: Alert, came: set[str]) -> str:
     return "sent" if alert.state == "new" and alert.alert_id in came else alert.state
 
 
-def entries(
-    desk: Desk, ledger: Ledger, con: duckdb.DuckDBPyConnection, visitor: Visitor
-) -> list[Entry]:
-    """Every alert of the visitor's panels."""
-    p = {(patient, rule): value for patient, rule, value in con.execute(_P).fetchall()}
-    came = delivered(ledger)
-    return [
-        Entry(alert, shown_state(alert, came), panel, p.get((alert.patient_id, alert.rule)))
-        for alert in alerts.standing(ledger)
-        if visitor.sees(panel := desk.panel(alert))
-    ]
+class Register:
+    """Every alert, the most urgent first; made anew when ledger, night or panels changed."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._made: tuple[object, list[Entry], date | None] = (None, [], None)
+
+    def entries(self, ledger: Ledger, visitor: Visitor) -> tuple[list[Entry], date | None]:
+        """Alerts of the visitor's panels, and the night whose results are shown.
+
+        Raises:
+            NothingPublishedError: no night was published yet.
+        """
+        stamp = self._stamp(ledger)
+        stood, all_entries, as_of = self._made
+        if stamp != stood:
+            all_entries, as_of = self._entries(ledger)
+            self._made = (stamp, all_entries, as_of)
+        return [entry for entry in all_entries if visitor.sees(entry.panel)], as_of
+
+    def _stamp(self, ledger: Ledger) -> object:
+        """What the entries follow from, taken before they are read."""
+        found = current(self.desk.home.warehouse)
+        return found and found.resolve(), tuple(ledger.rows(_STAMP)[0]), self.desk.panels()
+
+    def _entries(self, ledger: Ledger) -> tuple[list[Entry], date | None]:
+        with published(self.desk.home) as con:
+            p = {(patient, rule): value for patient, rule, value in con.execute(_P).fetchall()}
+            as_of = con.execute("SELECT max(as_of) FROM store.tonight").fetchall()[0][0]
+        came = delivered(ledger)
+        found = [
+            Entry(
+                alert,
+                shown_state(alert, came),
+                self.desk.panel(alert),
+                p.get((alert.patient_id, alert.rule)),
+            )
+            for alert in alerts.standing(ledger)
+        ]
+        found.sort(key=lambda e: (_RANKS.get(e.state, 4), *by_urgency(e.alert, e.p)))
+        return found, as_of
 
 
-def facts(
-    desk: Desk, ledger: Ledger, con: duckdb.DuckDBPyConnection, visitor: Visitor, wish: Wish
-) -> Facts:
+def facts(register: Register, ledger: Ledger, visitor: Visitor, wish: Wish) -> Facts:
     """What the list shows."""
-    everything = entries(desk, ledger, con, visitor)
-    asked = _asked(everything, wish, _mine(desk, ledger, visitor) if wish.mine else None)
+    everything, as_of = register.entries(ledger, visitor)
+    mine = _mine(register.desk, ledger, visitor, everything) if wish.mine else None
+    asked = _asked(everything, wish, mine)
     tab = _VIEWS[wish.state]
-    found = sorted(filter(tab.holds, asked), key=_order(wish.sort))
+    found = _sorted([entry for entry in asked if tab.holds(entry)], wish.sort)
     last = max(1, -(-len(found) // PAGE))
     page = min(wish.page, last)
     return {
@@ -151,7 +185,7 @@ def facts(
         "tiers": TIERS[::-1],
         "panels": sorted({entry.panel for entry in everything if entry.panel}),
         "sorts": SORTS,
-        "as_of": _as_of(con),
+        "as_of": as_of,
     }
 
 
@@ -166,30 +200,25 @@ def _asked(everything: Sequence[Entry], wish: Wish, mine: set[str] | None) -> li
     ]
 
 
-def _mine(desk: Desk, ledger: Ledger, visitor: Visitor) -> set[str]:
+def _mine(desk: Desk, ledger: Ledger, visitor: Visitor, everything: Sequence[Entry]) -> set[str]:
     """Alerts that the visitor answered, was told of, or that were passed on to their role."""
     found = {row["alert_id"] for row in ledger.rows(_MINE, [visitor.actor, visitor.mail])}
     roles = desk.settings.alerts.escalate_to
     return found | {
-        alert.alert_id
-        for alert in alerts.standing(ledger)
-        if alert.state == "escalated" and visitor.role in roles[alert.level - 1 : alert.level]
+        entry.alert.alert_id
+        for entry in everything
+        if entry.state == "escalated"
+        and visitor.role in roles[entry.alert.level - 1 : entry.alert.level]
     }
 
 
-def _order(sort: str) -> Callable[[Entry], tuple[object, ...]]:
+def _sorted(entries: list[Entry], sort: str) -> list[Entry]:
     if sort == "urgency":
-        return lambda e: (_RANKS.get(e.state, 4), *by_urgency(e.alert, e.p))
-    sign = -1 if sort == "newest" else 1
-    return lambda e: (sign * e.alert.opened_on.toordinal(), e.alert.alert_id)
+        return entries
+    return sorted(entries, key=lambda e: e.alert.opened_on, reverse=sort == "newest")
 
 
 def _quiet(asked: Sequence[Entry]) -> list[tuple[str, int]]:
     """Why alerts are kept quiet, and how many."""
     reasons = Counter(entry.alert.quiet_because for entry in asked if _is_quiet(entry))
     return [(QUIET[why], n) for why, n in reasons.most_common() if why]
-
-
-def _as_of(con: duckdb.DuckDBPyConnection) -> date | None:
-    found = con.execute("SELECT max(as_of) FROM store.tonight").fetchone()
-    return found[0] if found else None

@@ -78,7 +78,7 @@ def facts(
     today = desk.today()
     return {
         "alert": alert,
-        "state": shown_state(alert, delivered(ledger)),
+        "state": shown_state(alert, delivered(ledger, alert.alert_id)),
         "panel": desk.panel(alert),
         "rule": next((r.sentence for r in ALERT_RULES if r.name == alert.rule), ""),
         "quiet": QUIET.get(alert.quiet_because or ""),
