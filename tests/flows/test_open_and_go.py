@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -82,39 +85,58 @@ def test_every_example_runs_on_a_built_home(con: duckdb.DuckDBPyConnection) -> N
         con.execute(example[1]).fetchall()
 
 
-def test_a_night_answers_the_same_under_another_name_beside_another_night(
-    after: Scene, con: duckdb.DuckDBPyConnection
-) -> None:
-    older, newer = after.published()
-    past = duckdb.connect(str(after.home.warehouse / older), read_only=True)
-    direct = {name: rows_of(past, f'main."{name}"') for name in view_names()}
-    past.close()
+@contextmanager
+def beside(after: Scene, tmp_path: Path, *, in_memory: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A session of its own, in memory or on the newer night, with the older one as ``past``.
 
-    for base in (":memory:", str(after.home.warehouse / newer)):
-        with duckdb.connect(base, read_only=base != ":memory:") as session:
-            session.execute(f"ATTACH '{after.home.warehouse / older}' AS past (READ_ONLY)")
-            for name, rows in direct.items():
-                assert rows_of(session, f'past.main."{name}"') == rows, name
+    The newer file is copied: DuckDB gives all connections of a process to one file one session.
+    """
+    older, newer = after.published()
+    base = tmp_path / newer
+    shutil.copyfile(after.home.warehouse / newer, base)
+    with duckdb.connect(":memory:" if in_memory else str(base), read_only=not in_memory) as session:
+        session.execute(f"ATTACH '{after.home.warehouse / older}' AS past (READ_ONLY)")
+        yield session
+
+
+@pytest.mark.parametrize("in_memory", [True, False], ids=["memory", "newer night"])
+def test_a_night_answers_the_same_under_another_name(
+    after: Scene, con: duckdb.DuckDBPyConnection, tmp_path: Path, in_memory: bool
+) -> None:
+    older = after.published()[0]
+    with duckdb.connect(str(after.home.warehouse / older), read_only=True) as past:
+        direct = {name: rows_of(past, f'main."{name}"') for name in view_names()}
+
+    with beside(after, tmp_path, in_memory=in_memory) as session:
+        for name, rows in direct.items():
+            assert rows_of(session, f'past.main."{name}"') == rows, name
 
     other = {name for name in view_names() if rows_of(con, f'main."{name}"') != direct[name]}
     assert {"tonight", "patient_status", "run", "quality_trend"} <= other
 
 
+@pytest.mark.parametrize("in_memory", [True, False], ids=["memory", "newer night"])
 def test_a_macro_of_an_attached_night_answers_after_use_and_never_for_another_night(
-    after: Scene,
+    after: Scene, tmp_path: Path, in_memory: bool
 ) -> None:
-    older, newer = after.published()
-    with duckdb.connect(str(after.home.warehouse / newer), read_only=True) as session:
-        session.execute(f"ATTACH '{after.home.warehouse / older}' AS past (READ_ONLY)")
+    with beside(after, tmp_path, in_memory=in_memory) as session:
         for call in CALLS.values():
-            assert rows_of(session, call) != []
             with pytest.raises(duckdb.CatalogException, match="USE an attached night before"):
                 session.execute(f"SELECT * FROM past.main.{call}")
+            if not in_memory:
+                assert rows_of(session, call) != []
         session.execute("USE past")
-        assert {row[-1] for row in rows_of(session, CALLS["status_as_of"])} == {NIGHT}
         for call in CALLS.values():
             assert rows_of(session, call) != []
-        assert rows_of(session, "published_night")[-1][1] == NIGHT
+        assert [row[1] for row in rows_of(session, "published_night")] == [NIGHT]
+
+
+def test_no_macro_has_what_an_older_duckdb_does_not_read() -> None:
+    """DuckDB 1.4.0 does not find the parts of a WITH in a macro that 1.5 wrote."""
+    for file in (Path(__file__).parents[2] / "warehouse" / "macros").glob("*.sql"):
+        code = [line for line in file.read_text().splitlines() if not line.startswith("--")]
+        statement = re.sub(r"/\*.*?\*/", "", "\n".join(code), flags=re.DOTALL)
+        assert not re.search(r"\bWITH\b", statement, re.IGNORECASE), file.name
 
 
 def test_other_versions_of_duckdb_answer_everything(after: Scene) -> None:
