@@ -18,7 +18,7 @@ _DELIVERED = (
 )
 _EVENTS = (
     "SELECT event_id, alert_id, kind AS event, night, substr(at, 1, 26) AS happened_at, "
-    "actor <> 'undertow' AS by_hand, facts ->> 'tier' AS tier, facts ->> 'level' AS level, "
+    "actor <> 'undertow' AS by_hand, facts ->> 'tier' AS tier, facts ->> 'level' AS escalated, "
     "CASE WHEN actor = 'undertow' THEN facts ->> 'because' END AS because FROM alert_event "
     "ORDER BY event_id"
 )
@@ -37,6 +37,7 @@ def keep(con: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
     shown = [
         {
             **alerts.as_row(alert),
+            "escalated": alert.level,
             "state": "sent" if alert.state == "new" and alert.alert_id in came else alert.state,
         }
         for alert in alerts.standing(ledger)

@@ -430,14 +430,14 @@ NIGHT: dict[str, Table] = {
         _table(
             "alert",
             "one row per alert, the mark of one episode",
-            "alert_id patient_id rule tier episode opened_on state told_on quiet_because level "
+            "alert_id patient_id rule tier episode opened_on state told_on quiet_because escalated "
             "snoozed_until ended_on ended_because is_useful",
             "alert_id",
         ),
         _table(
             "alert_event",
             "one row per event of an alert's life",
-            "event_id alert_id event night happened_at by_hand tier level because",
+            "event_id alert_id event night happened_at by_hand tier escalated because",
             "event_id",
         ),
         _table(

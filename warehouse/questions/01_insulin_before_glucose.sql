@@ -1,5 +1,5 @@
 -- Question: How long before glucose rises does insulin climb?
--- Reading: People whose fasting glucose reached 100 mg/dL in two draws running. Year 0 is the first of the two; values are shares of the person's own first three draws, so 1.5 is half again as much. Look at where insulin leaves 1 and where glucose does. Few people reach it within a few years of records: read the number of people first.
+-- Reading: People whose fasting glucose reached 100 mg/dL in two draws running, and had not in their first three draws. Year 0 is the first of the two; values are shares of the person's own first three draws, so 1.5 is half again as much. Look at where insulin leaves 1 and where glucose does. Few people reach it within a few years of records: read the number of people first.
 -- Picture: line x=years y=insulin_ratio,glucose_ratio
 WITH pair AS (
     SELECT patient_id, drawn_on, insulin_uiu_ml, glucose_mg_dl,
@@ -8,7 +8,7 @@ WITH pair AS (
 ),
 crossing AS (
     SELECT patient_id, min(drawn_on) AS crossed_on FROM pair
-    WHERE glucose_mg_dl >= 100 AND next_glucose >= 100 GROUP BY patient_id
+    WHERE glucose_mg_dl >= 100 AND next_glucose >= 100 GROUP BY patient_id HAVING min(place) > 3
 ),
 baseline AS (
     SELECT patient_id, avg(insulin_uiu_ml) AS insulin, avg(glucose_mg_dl) AS glucose
@@ -19,4 +19,4 @@ SELECT floor((drawn_on - crossed_on) / 365.25)::INTEGER AS years,
     round(median(insulin_uiu_ml / insulin), 2) AS insulin_ratio,
     round(median(glucose_mg_dl / glucose), 2) AS glucose_ratio
 FROM pair JOIN crossing USING (patient_id) JOIN baseline USING (patient_id)
-GROUP BY years HAVING people >= 3 ORDER BY years
+GROUP BY years HAVING people >= 2 ORDER BY years

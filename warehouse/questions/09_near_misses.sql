@@ -1,7 +1,8 @@
 -- Question: Who came within one criterion of being marked, and by how much?
--- Reading: Of people outside the cohort for one criterion alone: which one, and the median of what was lacking, in the criterion's own unit. `FROM why_not WHERE near_miss` names them with value and bound; a near miss is a reason to measure again, not a mark.
--- Picture: bar x=criterion y=people
-SELECT criterion, any_value(asks) AS asks, count(*) AS people,
-    round(median(margin), 3) AS median_margin, any_value(unit) AS unit
-FROM why_not WHERE cohort = 'climbing_unseen' AND near_miss AND NOT holds
-GROUP BY criterion ORDER BY people DESC, criterion
+-- Reading: People outside the cohort for one criterion alone, by which and by how much was lacking in the criterion's own unit (of a probability: 0.1 means 0.4 where 0.5 is asked). `FROM why_not WHERE near_miss` names them with value and bound. A near miss is a reason to measure again, not a mark.
+-- Picture: bar x=lacking y=people
+SELECT criterion || ', lacks up to ' || ceil(greatest(-margin, 0.001) * 10) / 10 AS lacking,
+    any_value(asks) AS asks, count(*) AS people, any_value(unit) AS unit,
+    round(max(value), 3) AS nearest_value, any_value(bound) AS bound
+FROM why_not WHERE cohort = 'climbing_unseen' AND near_miss AND NOT holds AND margin IS NOT NULL
+GROUP BY lacking, criterion ORDER BY max(margin) DESC, lacking LIMIT 12
