@@ -37,8 +37,15 @@ class Episode:
     began_on: date
     ended_on: date | None = None
     tier: str | None = None
+    tier_now: str | None = None
     p: float | None = None
     is_excluded: bool = False
+
+    @property
+    def first_tier(self) -> str | None:
+        """The tier it is first told with: who hears of it for the first time hears of it as it is;
+        that a tier is sure matters only for telling again."""
+        return max(self.tier, self.tier_now, key=lambda tier: _RANK[tier])
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +349,7 @@ def _openings(
                 "patient_id": episode.patient_id,
                 "rule": episode.rule,
                 "episode": episode.began_on.isoformat(),
-                "tier": episode.tier,
+                "tier": episode.first_tier,
                 "code_version": terms.code_version,
             }
             events.append(Happening(terms.number(*key), "opened", facts))

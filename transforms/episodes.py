@@ -23,6 +23,7 @@ EPISODE = {
     "ended_on": pl.Date,
     "tier": pl.String,
     "tier_on": pl.Date,
+    "tier_now": pl.String,
     "p": pl.Float64,
     "is_excluded": pl.Boolean,
 }
@@ -42,8 +43,8 @@ def episodes(
 
     Returns:
         :data:`EPISODE`, sorted: ``ended_on`` is null while it lasts, ``tier`` the highest that was
-        sure (of the rule that has tiers), ``tier_on`` the draw with which it came, ``p`` the
-        present ``p_climbing_unseen``, ``is_excluded`` whether an exclusion ended it.
+        sure (of the rule that has tiers), ``tier_on`` the draw with which it came, ``tier_now`` and
+        ``p`` the tier and ``p_climbing_unseen`` of its newest draw, ``is_excluded`` whether an exclusion ended it.
     """
     draws = (
         with_exclusions(findings.rename({"drawn_on": "on"}), excluded)
@@ -70,6 +71,7 @@ def _of_rule(draws: pl.LazyFrame, alert_rule: AlertRule, as_of: date, rule: Rule
         .agg(
             top=pl.col("told").max(),
             tier_on=pl.col("on").filter(pl.col("told") == pl.col("told").max()).first(),
+            now=pl.col("rank").last(),
             p=pl.col("p_climbing_unseen").last(),
             excluded_on=pl.col("excluded_on").last(),
         )
@@ -82,6 +84,7 @@ def _of_rule(draws: pl.LazyFrame, alert_rule: AlertRule, as_of: date, rule: Rule
         "ended_on",
         tier=pl.col("top").replace_strict(tiers, default=None, return_dtype=pl.String),
         tier_on="tier_on",
+        tier_now=pl.col("now").replace_strict(tiers, default=None, return_dtype=pl.String),
         p="p",
         is_excluded=(pl.col("ended_on") == pl.col("excluded_on")).fill_null(value=False),
     ).cast(EPISODE)  # type: ignore[arg-type]

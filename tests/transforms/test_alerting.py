@@ -44,6 +44,14 @@ def test_ground_without_an_alert_opens_one_and_the_same_ground_no_second() -> No
     assert happened(GROUND, alerts=tuple(after)) == []
 
 
+def test_who_hears_for_the_first_time_hears_of_the_tier_as_it_is() -> None:
+    _, (alert,) = decided(TERMS, [replace(GROUND, tier="B", tier_now="A")], [], {})
+    assert alert.tier == "A"
+    _, (alert,) = decided(TERMS, [replace(GROUND, tier="B", tier_now="C")], [], {})
+    assert alert.tier == "B"
+    assert happened(replace(GROUND, tier="B", tier_now="A")) == [], "again only when it is sure"
+
+
 def test_ground_that_ended_before_anyone_knew_opens_nothing() -> None:
     assert happened(replace(GROUND, ended_on=DAY), alerts=()) == []
 

@@ -115,7 +115,7 @@ PASSAGES: dict[str, Passage] = {
         "trend course tissue signal claim not_claimed next_test liver muscle adipose beta_cell "
         "clearance glucose_fine age_band compared_with "
         "run_id code_version expectation severity alert_id quarantine_id level event because "
-        "ended_because quiet_because published_file digest column_name type description "
+        "ended_because quiet_because published_file digest tier_now column_name type description "
         "fingerprint decided_by criterion asks value_column must_be settled_by any_of exclusion",
         Passage("open"),
     ),
