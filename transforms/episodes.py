@@ -44,7 +44,8 @@ def episodes(
     Returns:
         :data:`EPISODE`, sorted: ``ended_on`` is null while it lasts, ``tier`` the highest that was
         sure (of the rule that has tiers), ``tier_on`` the draw with which it came, ``tier_now`` and
-        ``p`` the tier and ``p_climbing_unseen`` of its newest draw, ``is_excluded`` whether an exclusion ended it.
+        ``p`` the tier and ``p_climbing_unseen`` of its newest draw, ``is_excluded`` whether an
+        exclusion ended it.
     """
     draws = (
         with_exclusions(findings.rename({"drawn_on": "on"}), excluded)
