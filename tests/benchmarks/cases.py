@@ -17,6 +17,7 @@ from tests.benchmarks.cgm import CGM
 from tests.benchmarks.context import CONTEXT
 from tests.benchmarks.files import FILES, fhir_models
 from tests.benchmarks.published import PUBLISHED
+from tests.benchmarks.questions import QUESTIONS
 from tests.benchmarks.small import SMALL
 
 
@@ -167,6 +168,7 @@ CASES: dict[str, Case] = {
     **{name: Case(*parts) for name, parts in FILES.items()},
     **{name: Case(*parts) for name, parts in PUBLISHED.items()},
     **{name: Case(*parts) for name, parts in SMALL.items()},
+    **{name: Case(*parts) for name, parts in QUESTIONS.items()},
 }
 
 if __name__ == "__main__":
