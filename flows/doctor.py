@@ -16,6 +16,8 @@ from flows.home import Home
 from flows.outbox import standing
 from flows.reading import published_file
 from flows.settings import SettingsError, load
+from flows.worklist.access import ChainError
+from flows.worklist.access import verified as chained
 from warehouse import publish, store
 from warehouse.landed import DamagedError, sha256
 from warehouse.landed import verified as landed_verified
@@ -54,10 +56,11 @@ def examined(home: Home, environ: Mapping[str, str]) -> list[Check]:
 
 
 def verified(home: Home) -> list[Check]:
-    """Landed bytes against the ledger, the published file against its digest and its account."""
+    """Landed bytes against the ledger, the published file against its digest and its account, and
+    the chain of who looked at whom."""
     ledger = Ledger(home.ledger)
     try:
-        return [_landed(home, ledger), *_published(home, ledger)]
+        return [_landed(home, ledger), *_published(home, ledger), *_looks(home)]
     finally:
         ledger.close()
 
@@ -147,6 +150,16 @@ def _landed(home: Home, ledger: Ledger) -> Check:
     if damaged:
         return Check("landed files", "bad", f"damaged or missing: {', '.join(damaged)}")
     return Check("landed files", "good", f"{len(rows)} files have the bytes they came with")
+
+
+def _looks(home: Home) -> list[Check]:
+    if not home.access.exists():
+        return []
+    try:
+        said = f"{chained(home.access)} lines of the work-list's record hold together"
+    except ChainError as error:
+        return [Check("who looked", "bad", str(error))]
+    return [Check("who looked", "good", said)]
 
 
 def _is_whole(home: Home, digest: str) -> bool:

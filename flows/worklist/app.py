@@ -20,7 +20,7 @@ from flows.reading import NothingPublishedError, UnknownAlertError, published
 from flows.settings import SettingsError
 from flows.worklist import doors, listing, person
 from flows.worklist.access import AccessError
-from flows.worklist.desk import Desk
+from flows.worklist.desk import MEMORY, Desk
 from flows.worklist.doors import form_of, inside
 from flows.worklist.guard import Front, Guard, TurnedAwayError
 from flows.worklist.looks import message_page, page
@@ -79,7 +79,7 @@ def _shown(
 ) -> Response:
     """A person's page, recorded before it is shown."""
     usual = {"done": "", "problem": "", "field": "", "form": "", "given": {}}
-    with desk.ledger() as ledger, published(desk.home) as con:
+    with desk.ledger() as ledger, published(desk.home, memory_limit=MEMORY) as con:
         alert = _alert(request, desk, ledger, visitor)
         facts = person.facts(desk, ledger, con, alert, visitor)
         desk.access.note(visitor.actor, "looked at an alert", alert.alert_id)

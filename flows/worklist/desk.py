@@ -21,6 +21,9 @@ from flows.worklist.sessions import Brake, Seconds, Session, Sessions, Visitor
 from transforms.alerting import Alert
 from warehouse.ledger import Ledger
 
+MEMORY = "512MB"
+"""What DuckDB may take for one request."""
+
 
 class Key:
     """The key that the terminal shows where there are no users: good once, then there is another.

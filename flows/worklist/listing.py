@@ -10,8 +10,8 @@ from datetime import date
 from starlette.datastructures import QueryParams
 
 from flows.letters import QUIET
-from flows.reading import published
-from flows.worklist.desk import Desk
+from flows.reading import published, published_file
+from flows.worklist.desk import MEMORY, Desk
 from flows.worklist.looks import Facts
 from flows.worklist.sessions import Visitor
 from transforms.alerting import ENDED, Alert, by_urgency
@@ -19,7 +19,6 @@ from transforms.catalog.alert_rules import ALERT_RULES, TIERS
 from warehouse import alerts
 from warehouse.alert_record import delivered
 from warehouse.ledger import Ledger
-from warehouse.publish import current
 
 PAGE = 50
 """Alerts on one page."""
@@ -142,11 +141,11 @@ class Register:
 
     def _stamp(self, ledger: Ledger) -> object:
         """What the entries follow from, taken before they are read."""
-        found = current(self.desk.home.warehouse)
+        found = published_file(self.desk.home)
         return found and found.resolve(), tuple(ledger.rows(_STAMP)[0]), self.desk.panels()
 
     def _entries(self, ledger: Ledger) -> tuple[list[Entry], date | None]:
-        with published(self.desk.home) as con:
+        with published(self.desk.home, memory_limit=MEMORY) as con:
             p = {(patient, rule): value for patient, rule, value in con.execute(_P).fetchall()}
             as_of = con.execute("SELECT max(as_of) FROM store.tonight").fetchall()[0][0]
         came = delivered(ledger)

@@ -165,6 +165,18 @@ def test_a_changed_record_says_from_which_line(tmp_path: Path, change: str) -> N
         verified(path)
 
 
+def test_verify_looks_at_the_record(scene: Scene) -> None:
+    def checked() -> dict[str, str]:
+        return {one["name"]: one["state"] for one in scene.run("verify", "--json").json}
+
+    assert "who looked" not in checked()
+    noted(scene.home.access, "one", "two")
+    assert checked()["who looked"] == "good"
+    kept = scene.home.access.read_text(encoding="utf-8")
+    scene.home.access.write_text(kept.replace("one", "1"), encoding="utf-8")
+    assert checked()["who looked"] == "bad"
+
+
 def test_a_line_that_a_crash_tore_is_cut_off_by_the_next(tmp_path: Path) -> None:
     path = tmp_path / "access.jsonl"
     noted(path, "one", "two")
