@@ -187,6 +187,7 @@ def publish(folder: Path, build: Path, version: str) -> Path:
     build.chmod(0o444)
     build.rename(target)
     swap(folder, target)
+    sync_folder(folder)
     return target
 
 
@@ -202,7 +203,6 @@ def swap(folder: Path, target: Path) -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target.name)
     fresh.rename(folder / LINK)
-    sync_folder(folder)
 
 
 def verify(build: Path, digest: str) -> dict[str, int]:
