@@ -10,10 +10,10 @@ from flows.pictures.drawing import Picture, Scale, box, drawing, element, line, 
 
 COLOURS = ("insulin", "glucose", "duplicate", "superseded")
 """Of the columns, in order."""
-WIDTH, LABEL, ROOM = 460.0, 168.0, 46.0
+WIDTH, LABEL, ROOM = 480.0, 190.0, 46.0
 """Of the whole, of the names on the left, and of the numbers on the right."""
 THICK, GAP, HIGH, HEAD = 11.0, 7.0, 150.0, 18.0
-LETTERS = 30
+LETTERS = 29
 Row = Mapping[str, object]
 
 
@@ -84,7 +84,7 @@ def _stroke(
 
 def _axes(rows: Sequence[Row], over: str, places: Sequence[float], x: Scale, y: Scale) -> list[str]:
     drawn = [
-        line([(40, y(value)), (WIDTH - 14, y(value))], stroke="var(--line)", width=0.8)
+        line([(40, y(value)), (WIDTH - 34, y(value))], stroke="var(--line)", width=0.8)
         for value in {y.low, y.high}
     ]
     drawn += [
