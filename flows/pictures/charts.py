@@ -58,7 +58,7 @@ def lines(rows: Sequence[Row], over: str, columns: Sequence[str]) -> Picture:
     known = [v for row in rows for c in columns if (v := _number(row[c])) is not None]
     low, high = min([*known, 0.0]), max([*known, 0.0])
     x = Scale(
-        min(places, default=0.0), max([*places, min(places, default=0.0) + 1]), 40, WIDTH - 14
+        min(places, default=0.0), max([*places, min(places, default=0.0) + 1]), 40, WIDTH - 34
     )
     y = Scale(low, high or 1.0, HEAD + HIGH, HEAD + 4)
     drawn = [*_legend(columns), *_axes(rows, over, places, x, y)]
