@@ -213,8 +213,9 @@ def test_without_a_host_every_mail_is_a_private_file_and_again_the_same(post: Po
 
 
 def test_an_endless_reply_ends_by_its_size_long_before_its_time(
-    post: Post, server: RudeServer
+    post: Post, server: RudeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(smtp, "MOST_REPLY_BYTES", 2000)
     server.script = Script({"EHLO": LINES})
     began = time.monotonic()
 
