@@ -10,7 +10,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from math import ceil
 
 from starlette.requests import Request
@@ -30,8 +30,12 @@ NUMBER = re.compile(r"[A-Z2-7]{8}")
 SEE_OTHER = 303
 _HASHING = threading.Semaphore(2)
 """scrypt takes 32 MB a try."""
-_NOBODY = hashed("nobody's", b"sixteen bytes of")
-"""What the password of an unknown name is held against, so that it takes as long."""
+
+
+@cache
+def nobody() -> str:
+    """What the password of an unknown name is held against, so that it takes as long."""
+    return hashed("nobody's", b"sixteen bytes of")
 
 
 def desk_of(request: Request) -> Desk:
@@ -130,7 +134,7 @@ def signed_in(request: Request) -> Response:
         return _braked(request, number, left)
     user = desk.users().get(name)
     with _HASHING:
-        is_known = is_right(form.get("password", ""), user.password if user else _NOBODY)
+        is_known = is_right(form.get("password", ""), user.password if user else nobody())
     if user is None or not is_known:
         desk.access.note(name if user else "unknown", "was refused")
         return _door(request, number, "The name or the password is wrong.", 401)

@@ -15,12 +15,13 @@ from click.testing import CliRunner
 
 from flows.cli import cli
 from flows.settings import SettingsError
-from flows.worklist import users
+from flows.worklist import doors, users
 from flows.worklist.access import AccessError, AccessLog, ChainError, verified
 from flows.worklist.sessions import Brake
 from tests.flows.scene import Scene
 from tests.flows.worklist.visiting import HASH, PASSWORD
 
+NOBODY = doors.nobody
 NURSE = users.User(password=HASH, role="care_team", panels=("north", 'so"uth'), mail="n@x.example")
 
 
@@ -88,6 +89,12 @@ def test_a_password_is_kept_as_a_salted_hash_that_states_its_cost() -> None:
     for wrong in ("", "passwort", "päßword "):
         assert not users.is_right(wrong, kept)
     assert not users.is_right("x", "plain")
+
+
+def test_an_unknown_name_costs_a_try_as_much_as_a_known_one() -> None:
+    kept = NOBODY()
+
+    assert kept.split("$")[1] == "n={},r={},p={}".format(*users.COST)
 
 
 def test_the_command_asks_for_the_password_and_writes_the_file(scene: Scene) -> None:

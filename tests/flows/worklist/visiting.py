@@ -46,6 +46,7 @@ NOW = datetime(NIGHT.year, NIGHT.month, NIGHT.day, 12, tzinfo=UTC)
 CHEAP = (4, 8, 1)
 PASSWORD = "correct horse battery"
 HASH = users.hashed(PASSWORD, b"salt", CHEAP)
+OTHER = users.hashed("another", b"salt", CHEAP)
 NEAR = "http://127.0.0.1:8765"
 HOST = "127.0.0.1:8765"
 FORM = {"sec-fetch-site": "same-origin"}
