@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -194,10 +195,12 @@ def shaped(table: str, frame: pl.LazyFrame) -> pl.LazyFrame:
     return frame.select(*place, *texts)
 
 
+@cache
 def _stripped(name: str) -> pl.Expr:
     text = pl.col(name).cast(pl.String).str.strip_chars()
     return pl.when(text != "").then(text).alias(name)
 
 
+@cache
 def _absent(name: str) -> pl.Expr:
     return pl.lit(None, dtype=pl.String).alias(name)
