@@ -1,7 +1,7 @@
 """The questions of docs/analysts.md to a large clinic: the demo's people many times over.
 
 A night of the synthetic clinic (300 people) is published; then every row that tells of a person is
-written once for each copy of them. Samples and days of devices stay those of one copy.
+written once for each copy of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,17 @@ from warehouse import publish
 from warehouse.reading import connect
 
 PEOPLE = 300
-DEVICES = ("sample", "wearable_day", "cgm_profile")
+AS_THEY_ARE = (
+    "sample",
+    "observation",
+    "wearable_day",
+    "cgm_day",
+    "cgm_profile",
+    "index_value",
+    "index_trend",
+    "tissue_value",
+)
+"""Tables that stay those of one copy: no question reads them, and they would be most of the file."""
 LINK = "large.duckdb"
 
 
@@ -56,7 +66,7 @@ def enlarge(small: Path, large: Path, times: int) -> None:
             else f'"{c}"'
             for c in table.columns
         )
-        is_personal = "patient_id" in table.columns and table.name not in DEVICES
+        is_personal = "patient_id" in table.columns and table.name not in AS_THEY_ARE
         copies = times if is_personal else 1
         con.execute(
             f"CREATE TABLE store.{table.name} AS SELECT {columns} "
