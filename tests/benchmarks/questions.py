@@ -33,7 +33,7 @@ AS_THEY_ARE = (
     "index_trend",
     "tissue_value",
 )
-"""Tables that stay those of one copy: no question reads them, and they would be most of the file."""
+"""Tables that stay those of one copy: no question reads them, and they are most of a file."""
 LINK = "large.duckdb"
 
 
