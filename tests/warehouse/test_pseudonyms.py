@@ -100,6 +100,7 @@ def test_only_our_own_words_pass_as_they_are(fresh: duckdb.DuckDBPyConnection) -
     ours = {
         f"{table.name}.{column}"
         for table in TABLES.values()
+        if table.name != "dictionary"  # written anew for every file
         for column in table.columns
         if passage(table.name, column) == Passage("open")
         and FIELDS[column].type.startswith("VARCHAR")
@@ -112,6 +113,7 @@ def test_the_care_teams_file_says_it_in_every_text(care: Path) -> None:
     texts = {
         f"{table.name}.{column}"
         for table in TABLES.values()
+        if table.name != "dictionary"
         for column in table.columns
         if FIELDS[column].type.startswith("VARCHAR")
     }

@@ -190,7 +190,7 @@ def test_a_persons_page_says_why_by_which_draws_and_what_would_change_it(
         "Fasting insulin now",
         "90 % intervals",
         "22.4",
-        "clinic_csv/labs-1.csv line",
+        "clinic_csv/labs-1.csv (",
         "What would change it",
         "no mark",
         "Next best tests",
