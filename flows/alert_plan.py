@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
@@ -15,18 +15,14 @@ from flows.settings import Settings
 from flows.standing import spans
 from transforms.alert_trials import Night, moments, told
 from transforms.alerting import by_urgency
+from transforms.catalog.drafts import changed_rule
 from transforms.catalog.rule import RULE, Rule
 from transforms.exclusions import excluded_spans
 from transforms.statuses import at_draws
 from transforms.telling import Telling
 from warehouse.store import frame
 
-MAY_CHANGE = tuple(field.name for field in fields(Rule) if field.type in ("float", "int"))
-"""Thresholds of the rule that may be tried."""
-
-
-class UnknownThresholdError(ValueError):
-    """The rule has no such threshold."""
+BUDGET = "budget_per_week"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +49,15 @@ def plan(
         con: the published warehouse; nothing is written.
         settings: the home's.
         panels: patient -> panel.
-        changed: thresholds of the rule (:data:`MAY_CHANGE`) or ``budget_per_week``.
+        changed: thresholds of the rule, or :data:`BUDGET`.
         nights: how many, at most as many as ran.
 
     Raises:
-        UnknownThresholdError: naming what may be changed.
+        DraftError: a threshold that there is not, or a number that it cannot be.
     """
-    wrong = sorted(set(changed) - {*MAY_CHANGE, "budget_per_week"})
-    if wrong:
-        raise UnknownThresholdError(
-            f"{', '.join(wrong)}: no such threshold; budget_per_week or {', '.join(MAY_CHANGE)}"
-        )
-    thresholds: dict[str, Any] = {n: v for n, v in changed.items() if n in MAY_CHANGE}
-    budget = int(changed.get("budget_per_week", settings.alerts.budget_per_week))
+    thresholds = {name: _number(value) for name, value in changed.items() if name != BUDGET}
+    rule = changed_rule(RULE, thresholds, "on trial")
+    budget = int(changed.get(BUDGET, settings.alerts.budget_per_week))
     days = [
         day
         for (day,) in con.execute(
@@ -75,7 +67,7 @@ def plan(
     ][::-1]
     tried = _trial(con, settings, panels)
     now, first_now = tried(RULE, settings.alerts.budget_per_week, days)
-    then, first_then = tried(replace(RULE, **thresholds), budget, days)
+    then, first_then = tried(rule, budget, days)
     return Plan(
         changed,
         now,
@@ -83,6 +75,11 @@ def plan(
         sorted({*first_now} - {*first_then}),
         sorted({*first_then} - {*first_now}),
     )
+
+
+def _number(value: float) -> float | int:
+    """As people write it: a whole number is one."""
+    return int(value) if value.is_integer() and value > 1 else value
 
 
 Trial = Callable[[Rule, int, list[date]], tuple[list[Night], Mapping[str, date]]]

@@ -22,7 +22,6 @@ USAGE = {
     "SettingsError",
     "UnknownCohortError",
     "UnknownTableError",
-    "UnknownThresholdError",
 }
 """Errors of settings or arguments: exit code 2."""
 

@@ -88,5 +88,7 @@ def test_a_change_is_tried_on_the_nights_that_were(after: Scene) -> None:
 def test_a_threshold_the_rule_has_not_is_named(after: Scene) -> None:
     wrong = after.run("alerts", "plan", "--set", "tier_z=1")
     assert (wrong.code, wrong.out) == (2, "")
-    assert "tier_z: no such threshold; budget_per_week or " in wrong.err
+    assert "rule.tier_z: no such threshold; there are " in wrong.err
+    stored = after.run("alerts", "plan", "--set", "insulin_upper_limit=14")
+    assert (stored.code, "the stored trends were made with it" in stored.err) == (2, True)
     assert after.run("alerts", "plan", "--set", "tier_b_p").code == 2
