@@ -129,6 +129,8 @@ def commands() -> set[str]:
     for name, command in cli.commands.items():
         inner = command.commands if isinstance(command, click.Group) else {}
         found |= {f"{name} {part}" for part in inner} or {name}
+        if isinstance(command, click.Group) and command.invoke_without_command:
+            found.add(name)
     return found
 
 
