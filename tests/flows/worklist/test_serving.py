@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -225,6 +226,9 @@ def test_the_command_says_where_it_is_with_a_key_and_ends_by_ctrl_c(scene: Scene
     )
     assert process.stdout
     where, key = (process.stdout.readline() for _ in range(2))
+    address = key.split()[1]
+    with urllib.request.urlopen(address, timeout=60) as answer:  # noqa: S310 loopback; it serves
+        assert answer.status == 200
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
 
