@@ -67,12 +67,14 @@ def _publish(folder: Path, number: int) -> tuple[float, float]:
     build = folder / ".build.duckdb"
     publish.begin_build(publish.current(folder), build)
     with duckdb.connect(str(build)) as con:
-        con.execute("CREATE TABLE IF NOT EXISTS tonight (as_of DATE, number INTEGER)")
-        con.execute("CREATE TABLE IF NOT EXISTS status (number INTEGER, i INTEGER)")
-        con.execute("DELETE FROM tonight")
-        con.execute("INSERT INTO tonight VALUES (?, ?)", [FIRST + timedelta(days=number), number])
-        con.execute("DELETE FROM status")
-        con.execute("INSERT INTO status SELECT ?, i FROM range(20000) r(i)", [number])
+        con.execute("CREATE SCHEMA IF NOT EXISTS soak")
+        con.execute("CREATE TABLE IF NOT EXISTS soak.night (as_of DATE, number INTEGER)")
+        con.execute("CREATE TABLE IF NOT EXISTS soak.status (number INTEGER, i INTEGER)")
+        con.execute("DELETE FROM soak.night")
+        night = [FIRST + timedelta(days=number), number]
+        con.execute("INSERT INTO soak.night VALUES (?, ?)", night)
+        con.execute("DELETE FROM soak.status")
+        con.execute("INSERT INTO soak.status SELECT ?, i FROM range(20000) r(i)", [number])
     times: list[float] = []
     swap = publish.swap
 
@@ -99,13 +101,13 @@ def read(folder: Path) -> dict[str, object]:
     while not (folder / "stop").exists() or not seen.reads:
         try:
             con = connect(folder / publish.LINK)
-            night, number = con.execute("SELECT as_of, number FROM tonight").fetchall()[0]
-            found = con.execute("SELECT DISTINCT number FROM status").fetchall()
+            night, number = con.execute("SELECT as_of, number FROM soak.night").fetchall()[0]
+            found = con.execute("SELECT DISTINCT number FROM soak.status").fetchall()
             if seen.reads % 4 == 0:
                 held.append((con, night))
                 seen.held += 1
                 seen.torn += sum(
-                    old.execute("SELECT as_of FROM tonight").fetchall() != [(then,)]
+                    old.execute("SELECT as_of FROM soak.night").fetchall() != [(then,)]
                     for old, then in held
                 )
             else:
