@@ -38,6 +38,7 @@ from transforms.exports.tables import (
     departures,
     person_codes,
 )
+from transforms.exports.view_definitions import VIEWS, definition, statement
 from warehouse.store import frame
 
 SHARD_ROWS = 250_000
@@ -342,14 +343,34 @@ def _export_fhir(under_way: Export) -> None:
     people = _people(under_way)
     ids = fhir.patient_ids(person_codes(people)).collect().lazy()
     files = under_way.rows("SELECT file_id, sha256 FROM source_file")
+    flags = fhir.numbered_flags(under_way.rows("SELECT * FROM cohort"), ids).collect().lazy()
     _write_lines(under_way, "Patient", fhir.patients(people, ids))
-    _write_lines(under_way, "Flag", fhir.flags(under_way.rows("SELECT * FROM cohort"), ids))
+    _write_lines(under_way, "Flag", fhir.flags(flags))
     for shard in _shards(under_way):
         rows = _observations(under_way, shard)
         after = under_way.counts.get("Observation", 0)
         numbered = fhir.numbered_observations(rows, ids, after).collect().lazy()
         _write_lines(under_way, "Observation", fhir.observations(numbered))
         _write_lines(under_way, "Provenance", fhir.provenances(numbered, files))
+        rests = fhir.flag_provenances(flags, _drawn(under_way, shard), numbered, under_way.made_at)
+        _write_lines(under_way, "Provenance", rests)
+    _write_view_definitions(under_way)
+
+
+def _drawn(under_way: Export, shard: tuple[str, str]) -> pl.LazyFrame:
+    """The results behind every used draw of a shard."""
+    columns = ", ".join(fhir.DRAWN)
+    query = f"SELECT {columns}, drawn_on FROM lineage WHERE used AND patient_id BETWEEN ? AND ?"
+    return under_way.rows(query, *shard)
+
+
+def _write_view_definitions(under_way: Export) -> None:
+    """Tables out of the files: for runners of SQL on FHIR, and as SQL for DuckDB."""
+    for view in VIEWS:
+        name = f"ViewDefinition/{view.name}.json"
+        _write_json(under_way, name, definition(view))
+    statements = [statement(view, f"{view.resource}.ndjson") for view in VIEWS]
+    under_way.path("views.sql").write_text("\n\n".join(statements) + "\n", encoding="utf-8")
 
 
 def _write_lines(under_way: Export, resource: str, rows: pl.LazyFrame) -> None:

@@ -26,14 +26,16 @@ from pyarrow import parquet
 from flows import export as exports
 from flows.export import ExportError, export
 from flows.home import Home, make
-from tests.transforms.exports.observed import observed, people
+from tests.transforms.exports.observed import AT, observed, people
 from transforms.catalog.definitions import cohort_definition_frame
 from transforms.catalog.fields import FIELDS
 from transforms.catalog.tables import TABLES
 from transforms.exports.tables import CDM, CODES, EVENT, departures
 
 NAMES = ("ANN", "FLO", "NEW")
-VIEWS = "patient observation cohort cohort_definition source_file tonight quarantine".split()
+VIEWS = (
+    "lineage patient observation cohort cohort_definition source_file tonight quarantine".split()
+)
 SQL = Path(__file__).resolve().parents[2] / "warehouse" / "views"
 DAY = date(2026, 3, 1)
 COHORT = "high_stable"
@@ -41,14 +43,18 @@ COHORT = "high_stable"
 
 def frames() -> dict[str, pl.DataFrame]:
     """Rows of three people: nine results each, a stay for two of them, one row in quarantine."""
-    rows = [{"patient_id": name, "line": line} for name in NAMES for line in range(9)]
-    bound = {"patient_id": "ANN", "line": 9, "value": 2.0, "comparator": "<"}
-    missing = {"patient_id": "ANN", "line": 10, "value": None, "unit": None}
+    rows = [{"patient_id": name, "line": line, "part": 0} for name in NAMES for line in range(9)]
+    bound = {"patient_id": "ANN", "line": 9, "part": 0, "value": 2.0, "comparator": "<"}
+    missing = {"patient_id": "ANN", "line": 10, "part": 0, "value": None, "unit": None}
     stays = [(COHORT, "ANN", DAY, None, "1"), (COHORT, "FLO", date(2025, 1, 1), DAY, "1")]
+    drawn = [(name, AT.date(), True) for name in NAMES]
     names = TABLES["cohort"].columns
     return {
         "person": people(*NAMES).collect(),
         "observation": observed(*rows, bound, missing).collect(),
+        "fasting_pair": pl.DataFrame(
+            drawn, schema=["patient_id", "drawn_on", "used"], orient="row"
+        ),
         "cohort": pl.DataFrame(stays, schema=names, orient="row"),
         "cohort_definition": cohort_definition_frame(),
         "source_file": pl.DataFrame({"file_id": [1], "sha256": ["ab" * 32]}),
@@ -223,19 +229,36 @@ def test_every_reference_of_fhir_is_to_a_resource_that_is_there(
     after: Published, tmp_path: Path
 ) -> None:
     made(after, "fhir", tmp_path / "out")
-    there, told = [], set()
+    there = []
+    told: dict[str, set[str]] = {}
     for path in (tmp_path / "out").glob("*.ndjson"):
-        for line in path.read_text().splitlines():
-            resource = json.loads(line)
+        for resource in documents(path):
             there.append(f"{path.stem}/{resource['id']}")
-            told |= {
-                ref["reference"]
-                for ref in [resource.get("subject"), *resource.get("target", [])]
-                if ref
-            }
+            told.setdefault(path.stem, set()).update(references(resource))
     assert len(there) == len(set(there))
-    assert told <= set(there)
-    assert {name.split("/")[0] for name in told} == {"Patient", "Observation"}
+    assert set.union(*told.values()) <= set(there)
+    kinds = {name: {ref.split("/")[0] for ref in refs} for name, refs in told.items()}
+    assert kinds == {
+        "Patient": set(),
+        "Observation": {"Patient"},
+        "Flag": {"Patient"},
+        "Provenance": {"Observation", "Flag"},
+    }
+
+
+def documents(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def references(part: Any) -> Iterator[str]:
+    """Every reference within a resource."""
+    if isinstance(part, list):
+        part = dict(enumerate(part))
+    if isinstance(part, dict):
+        if isinstance(told := part.get("reference"), str):
+            yield told
+        for inner in part.values():
+            yield from references(inner)
 
 
 @pytest.mark.parametrize("kind", ["parquet", "arrow"])

@@ -6,6 +6,8 @@ A Flag names a cohort, which is a rule's finding and never a diagnosis.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import polars as pl
 
 from transforms.exports.tables import with_code_said
@@ -145,6 +147,10 @@ def _instant(column: str) -> pl.Expr:
     return pl.col(column).dt.to_string("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _agent() -> pl.Expr:
+    return list_of(object_of(who=object_of(display=_text("undertow"))))
+
+
 def provenances(numbered: pl.LazyFrame, files: pl.LazyFrame) -> pl.LazyFrame:
     """Provenance of each Observation: the file's hash and the line it came from.
 
@@ -163,20 +169,29 @@ def provenances(numbered: pl.LazyFrame, files: pl.LazyFrame) -> pl.LazyFrame:
             object_of(reference=json_of(pl.concat_str(pl.lit("Observation/"), _number())))
         ),
         recorded=json_of(_instant("known_at")),
-        agent=list_of(object_of(who=object_of(display=_text("undertow")))),
+        agent=_agent(),
         entity=list_of(object_of(role=_text("source"), what=what)),
     )
     rows = numbered.join(files.select("file_id", "sha256"), on="file_id").sort("number")
     return rows.select(resource=resource)
 
 
-def flags(stays: pl.LazyFrame, ids: pl.LazyFrame) -> pl.LazyFrame:
-    """Flag of each stay in a cohort: the cohort's name as text, active while the stay lasts."""
+def numbered_flags(stays: pl.LazyFrame, ids: pl.LazyFrame) -> pl.LazyFrame:
+    """Stays in cohorts, the rows of Flag and its Provenance, with ``number`` and ``logical_id``."""
     rows = stays.join(ids, on="patient_id").sort("patient_id", "cohort", "entered_on")
+    return rows.with_columns(number=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
+
+
+def _flag_id() -> pl.Expr:
+    return pl.concat_str(pl.lit("f-"), "number")
+
+
+def flags(numbered: pl.LazyFrame) -> pl.LazyFrame:
+    """Flag of :func:`numbered_flags`: the cohort's name as text, active while the stay lasts."""
     lasts = pl.col("left_on").is_null()
     resource = object_of(
         resourceType=_text("Flag"),
-        id=json_of(pl.concat_str(pl.lit("f-"), pl.int_range(1, pl.len() + 1))),
+        id=json_of(_flag_id()),
         status=pl.when(lasts).then(_text("active")).otherwise(_text("inactive")),
         code=object_of(text=json_of(pl.col("cohort"))),
         subject=_subject(),
@@ -185,4 +200,35 @@ def flags(stays: pl.LazyFrame, ids: pl.LazyFrame) -> pl.LazyFrame:
             end=json_of(pl.col("left_on").dt.to_string("%Y-%m-%d")),
         ),
     )
-    return rows.select(resource=resource)
+    return numbered.sort("number").select(resource=resource)
+
+
+DRAWN = ("patient_id", "analyte", "file_id", "line", "part")
+
+
+def flag_provenances(
+    flags: pl.LazyFrame, drawn: pl.LazyFrame, observations: pl.LazyFrame, recorded: datetime
+) -> pl.LazyFrame:
+    """Provenance of each Flag: the results of every used draw up to the day it began.
+
+    Args:
+        flags: :func:`numbered_flags`.
+        drawn: ``DRAWN`` and ``drawn_on`` of each used draw, one row per result.
+        observations: :func:`numbered_observations`.
+        recorded: when these resources are made, UTC.
+    """
+    results = drawn.join(observations.select(*DRAWN, result="number"), on=DRAWN, nulls_equal=True)
+    rests = flags.join(results.select("patient_id", "drawn_on", "result"), on="patient_id")
+    rests = rests.filter(pl.col("drawn_on") <= pl.col("entered_on")).sort("number", "result")
+    reference = json_of(pl.concat_str(pl.lit("Observation/o-"), "result"))
+    entity = object_of(role=_text("derivation"), what=object_of(reference=reference))
+    resource = object_of(
+        resourceType=_text("Provenance"),
+        id=json_of(pl.concat_str(pl.lit("p-"), _flag_id())),
+        target=list_of(object_of(reference=json_of(pl.concat_str(pl.lit("Flag/"), _flag_id())))),
+        recorded=_text(recorded.strftime("%Y-%m-%dT%H:%M:%SZ")),
+        agent=_agent(),
+        entity=pl.concat_str(pl.lit("["), pl.col("entities"), pl.lit("]")),
+    )
+    of_flag = rests.group_by("number", maintain_order=True).agg(entities=entity.str.join(","))
+    return of_flag.select(resource=resource)

@@ -5,7 +5,7 @@ SELECT coalesce(survivor_id, o.patient_id) AS patient_id, analyte, observed_at, 
     comparator, fasting, lab, assay, status, source, result_id, known_at, observed_on,
     observed_precision, observed_local, observed_zone, observed_basis, timing, fasting_hours,
     fasting_basis, absent_reason, reported_at, source_code, source_value, source_unit, unit_basis,
-    file_id, line
+    file_id, line, part
 FROM store.observation o LEFT JOIN store.patient_alias USING (patient_id)
     ANTI JOIN store.outlived USING (source, patient_id, analyte, timing, result_id)
 WHERE superseded_at IS NULL

@@ -19,6 +19,7 @@ SCHEMA: dict[str, Any] = {
     **dict.fromkeys(("source_code", "source_value", "source_unit"), pl.String),
     "file_id": pl.Int32,
     "line": pl.Int64,
+    "part": pl.Int32,
 }
 PLAIN: dict[str, Any] = {
     "patient_id": "p1",

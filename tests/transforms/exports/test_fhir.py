@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
@@ -132,6 +132,20 @@ def test_a_flag_names_the_cohort_alone(left: date | None, status: str) -> None:
             "left_on": pl.Series([left], dtype=pl.Date),
         }
     )
-    [found] = documents(fhir.flags(stays, IDS))
+    [found] = documents(fhir.flags(fhir.numbered_flags(stays, IDS)))
     Flag.model_validate(found)
     assert (found["status"], found["code"]) == (status, {"text": "high_stable"})
+
+
+def test_a_flag_rests_on_every_used_draw_up_to_the_day_it_began() -> None:
+    days = (date(2024, 3, 1), date(2025, 1, 1), date(2025, 1, 2))
+    lines = [{"line": n, "part": 0, "observed_on": day} for n, day in enumerate(days)]
+    results = fhir.numbered_observations(observed(*lines), IDS, after=100)
+    drawn = observed(*lines[1:]).select(*fhir.DRAWN, drawn_on="observed_on")
+    stays = pl.LazyFrame({"cohort": ["high_stable"], "patient_id": ["p1"], "entered_on": days[1]})
+    flags = fhir.numbered_flags(stays, IDS)
+    made_at = datetime(2026, 3, 3, tzinfo=UTC)
+    [found] = documents(fhir.flag_provenances(flags, drawn, results, made_at))
+    Provenance.model_validate(found)
+    assert found["target"] == [{"reference": "Flag/f-1"}]
+    assert found["entity"] == [{"role": "derivation", "what": {"reference": "Observation/o-102"}}]
