@@ -97,9 +97,9 @@ def _set_residuals(model: Model, n: int, work: Work) -> None:
     """
     usual, level, slope = model.scale.size // 2, 0.0, 0.0
     work.pair[0] = 0
-    _lay(model, usual, usual + 1, 1, work)
-    _weigh(model, 1, work)
-    for j in range(keep(model, 1, 0.0, work)):
+    situations = _lay(model, usual, usual + 1, 1, work)
+    _weigh(model, situations, work)
+    for j in range(keep(model, situations, 0.0, work)):
         b, i = j // LANES, j % LANES
         level += work.moment[b, i] * work.moment[b, LANES + i]
         slope += work.moment[b, i] * work.moment[b, 2 * LANES + i]

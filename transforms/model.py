@@ -26,7 +26,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import log
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -123,12 +123,12 @@ class Series:
         spread = np.ones(len(self.day)) if self.spread is None else self.spread
         extra = np.zeros(len(self.day)) if self.extra is None else self.extra
         odds = np.zeros((len(self.day), kinds)) if self.odds is None else self.odds
-        values = (_plain(column) for column in (self.y, self.g, spread, extra, odds))
-        return Draws(_plain(self.day), *values)
+        values = (_plain(column, np.float64) for column in (self.y, self.g, spread, extra, odds))
+        return Draws(_plain(self.day, np.int64), *values)
 
     def swept(self, loop: Loop[Part], model: Model) -> list[Part]:
         """What the compiled ``loop`` makes of each batch of cases, in order."""
-        draws, cases = self.draws(model.rate.size), _plain(self.cases)
+        draws, cases = self.draws(model.rate.size), _plain(self.cases, np.int64)
         bounds = Bounds(SUSPECTS, SUSPECTS_IN_PAIRS, PAIR_FROM)
 
         def sweep(start: int) -> Part:
@@ -140,8 +140,8 @@ class Series:
             return list(threads.map(sweep, range(0, len(cases), _BATCH)))
 
 
-def _plain(array: NDArray[Number]) -> NDArray[Number]:
-    return np.require(array, requirements=["C", "W"])
+def _plain(array: NDArray[Any], kind: type[Number]) -> NDArray[Number]:
+    return np.require(array, kind, ["C", "W"])
 
 
 def described(

@@ -17,6 +17,8 @@ from transforms.shapes import LANES, SPREAD, Bounds, Draws, Floats, Gathered, In
 RESULTS = 18
 """Means 4, ends of the slopes' intervals 4, probabilities 6, ends of the levels' intervals 4; after
 them P(newest draw bad) by type."""
+ENDS = (4, 6, 14, 16)
+"""Where the intervals stand in them, in the order in which ``slope`` keeps slopes and levels."""
 UNSEEN = 10
 """Where ``p_climbing_unseen`` stands in them."""
 NEGLIGIBLE_IN_INTERVAL = 2e-5
@@ -204,10 +206,9 @@ def describe(draws: Draws, cases: Ints, model: Model, bounds: Bounds, work: Work
         _set_newest_bad(model, n, configurations, work, out)
         cut = cut_of(model, model.scale.size * configurations, NEGLIGIBLE_IN_INTERVAL, work)
         rows = _heaviest(kept, cut, work)
-        out[4], out[5] = _tail(rows, 1, 1.0, work), _tail(rows, 1, -1.0, work)
-        out[6], out[7] = _tail(rows, 3, 1.0, work), _tail(rows, 3, -1.0, work)
-        out[14], out[15] = _tail(rows, 5, 1.0, work), _tail(rows, 5, -1.0, work)
-        out[16], out[17] = _tail(rows, 7, 1.0, work), _tail(rows, 7, -1.0, work)
+        for k in range(len(ENDS)):
+            out[ENDS[k]] = _tail(rows, 2 * k + 1, 1.0, work)
+            out[ENDS[k] + 1] = _tail(rows, 2 * k + 1, -1.0, work)
     return found
 
 
