@@ -225,14 +225,14 @@ def test_the_crosswalk_says_who_is_who_both_ways(keyed: Keyed) -> None:
 def test_an_export_is_of_the_analyst_file_unless_names_are_asked_for(
     keyed: Keyed, tmp_path: Path
 ) -> None:
+    said = {}
     for name, options in (("theirs", ()), ("own", ("--identified",))):
-        to = str(tmp_path / name)
-        assert keyed.scene.run("export", "fhir", "--to", to, *options).code == 0
-    theirs = "".join(path.read_text() for path in (tmp_path / "theirs").iterdir())
-    own = "".join(path.read_text() for path in (tmp_path / "own").iterdir())
+        to = tmp_path / name
+        assert keyed.scene.run("export", "fhir", "--to", str(to), *options).code == 0
+        said[name] = "".join(path.read_text() for path in to.rglob("*") if path.is_file())
 
-    assert NUMBER in own
-    assert not any(canary in theirs for canary in CANARIES)
+    assert NUMBER in said["own"]
+    assert not any(canary in said["theirs"] for canary in CANARIES)
 
 
 # night after night

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.flows import scene as scenes
 from tests.flows.scene import GLUCOSE, INSULIN, NIGHT, Scene, decoded, labs
 
 KNOWN = "SELECT value, unit, unit_basis FROM store.observation WHERE superseded_at IS NULL"
@@ -52,10 +54,11 @@ def heartbeat(scene: Scene, night: date) -> str:
     return mails[-1]
 
 
-@pytest.fixture
-def doubtful(scene: Scene) -> Scene:
+@pytest.fixture(scope="module")
+def in_doubt(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """Two people with a history; then one glucose in mmol/L under mg/dL and one without a unit."""
     years = [date(2022, 1, 10) + timedelta(days=365 * at) for at in range(3)]
+    scene = scenes.scene(tmp_path_factory.mktemp("doubt") / "home")
     past = [row(who, on, GLUCOSE, 91, "mg/dL") for who in ("p1", "p2") for on in years]
     new = [row("p1", date(2026, 2, 1), GLUCOSE, 5.1, "mg/dL")]
     new += [row("p2", date(2026, 2, 1), GLUCOSE, 5.0, "")]
@@ -64,6 +67,12 @@ def doubtful(scene: Scene) -> Scene:
     drop(scene, "labs-2.csv", new)
     scene.night(NIGHT + timedelta(days=1))
     return scene
+
+
+@pytest.fixture
+def doubtful(in_doubt: Scene, tmp_path: Path) -> Scene:
+    """Such a home, to go on from."""
+    return in_doubt.copied(tmp_path / "home")
 
 
 def test_a_row_in_doubt_waits_with_a_proposal_and_its_odds(doubtful: Scene) -> None:
@@ -114,9 +123,10 @@ def test_what_cannot_be_approved_is_said(doubtful: Scene, wish: list[str], said:
     assert said in decide(doubtful, *wish)
 
 
-@pytest.fixture
-def switched(scene: Scene) -> Scene:
+@pytest.fixture(scope="module")
+def one_switched(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """Laboratory A sends pmol/L under its old label from the third night on; B does not."""
+    scene = scenes.scene(tmp_path_factory.mktemp("switched") / "home")
     for night in range(2):
         on = date(2026, 1, 10) + timedelta(days=night)
         drop(scene, f"labs-a{night}.csv", feed(on, 30))
@@ -127,6 +137,12 @@ def switched(scene: Scene) -> Scene:
     drop(scene, "labs-b2.csv", feed(on, 20, lab="Lab B"))
     scene.night(NIGHT + timedelta(days=2))
     return scene
+
+
+@pytest.fixture
+def switched(one_switched: Scene, tmp_path: Path) -> Scene:
+    """Such a home, to go on from."""
+    return one_switched.copied(tmp_path / "home")
 
 
 def test_a_feed_that_switches_its_unit_silently_is_held_and_others_go_on(switched: Scene) -> None:
