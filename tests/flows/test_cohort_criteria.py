@@ -121,6 +121,22 @@ def test_a_near_miss_fails_one_criterion_and_says_by_how_much(clinic: Con) -> No
     assert all(value < bound == 0.5 and margin == value - bound for value, bound, margin in by_p)
 
 
+def test_near_misses_are_those_of_why_not_each_by_what_decides(clinic: Con) -> None:
+    """Where alternatives count as one criterion, those that fail beside one that holds do not."""
+    deciding = (
+        "SELECT patient_id, cohort, criterion, value, bound, margin FROM why_not "
+        "WHERE near_miss AND NOT holds QUALIFY row_number() OVER (PARTITION BY patient_id, cohort "
+        "ORDER BY any_of, margin / bound DESC NULLS LAST) = 1 ORDER BY ALL"
+    )
+    found = rows(
+        clinic,
+        "SELECT patient_id, cohort, criterion, value, bound, margin FROM near_miss ORDER BY ALL",
+    )
+    assert found == rows(clinic, deciding)
+    cohorts = {name for _, name, *_ in found}
+    assert {"climbing_unseen", "decompensating", "glucose_not_fine_by_hba1c"} <= cohorts
+
+
 def test_alternatives_count_as_one_criterion(clinic: Con) -> None:
     failing = rows(
         clinic,
