@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -301,3 +302,14 @@ def test_a_column_nobody_decided_on_stops_the_publish_until_somebody_does(
     people = {row[0] for row in other.rows("SELECT patient_id FROM patient")}
     assert known < people, "known people keep their pseudonyms"
     assert len(people) == len(known) + 1
+
+
+def test_a_certificate_is_the_care_teams_and_verifies_by_the_landed_files(
+    keyed: Keyed, tmp_path: Path
+) -> None:
+    told = keyed.scene.run("certificate", "ANN", "--to", str(tmp_path / "out"), "--json")
+    assert told.code == 0
+    (document,) = (tmp_path / "out").glob("*.json")
+    assert json.loads(document.read_text())["person"]["id"] == "ANN"
+    home = str(keyed.scene.home.root)
+    assert scenes.undertow("verify", str(document), "--landed", home).code == 0

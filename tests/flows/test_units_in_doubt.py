@@ -218,3 +218,19 @@ def test_a_daily_feed_that_is_silent_alarms_the_same_night(scene: Scene) -> None
     assert alarm not in heartbeat(scene, last)
     scene.night(last + timedelta(days=1))
     assert alarm in heartbeat(scene, last + timedelta(days=1))
+
+
+def test_a_certificate_of_an_approved_value_verifies_and_one_of_another_value_does_not(
+    doubtful: Scene, tmp_path: Path
+) -> None:
+    decide(doubtful, "labs-2.csv", "--unit", "mmol/L", "--stated", "mg/dL")
+    doubtful.night(NIGHT + timedelta(days=2))
+    assert doubtful.run("certificate", "p1", "--to", str(tmp_path / "out")).code == 0
+    (document,) = (tmp_path / "out").glob("*.json")
+    home = str(doubtful.home.root)
+    assert scenes.undertow("verify", str(document), "--landed", home).code == 0
+    text = document.read_text()
+    assert '"approved"' in text
+    document.write_text(text.replace('"source_value": "5.1"', '"source_value": "5.2"'))
+    assert document.read_text() != text
+    assert scenes.undertow("verify", str(document), "--landed", home).code == 1
