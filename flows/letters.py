@@ -31,7 +31,7 @@ from warehouse.store import frame
 Row = dict[str, Any]
 OPERATOR = "operator"
 _EPISODES = (
-    "SELECT patient_id, rule, began_on, ended_on, tier, tier_now, p, is_excluded "
+    "SELECT patient_id, rule, began_on, ended_on, tier, tier_now, p, p_on, is_excluded "
     "FROM store.episode WHERE ended_on IS NULL OR patient_id IN (SELECT unnest(?::VARCHAR[]))"
 )
 _OVERDUE = (

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from transforms.catalog.alert_rules import ALERT_RULES, CLOSING, TIERS
+from transforms.catalog.rule import RULE
 
 Fact = str | int | None
 OPEN = frozenset({"new", "acknowledged", "snoozed", "escalated"})
@@ -39,6 +40,7 @@ class Episode:
     tier: str | None = None
     tier_now: str | None = None
     p: float | None = None
+    p_on: date | None = None
     is_excluded: bool = False
 
     @property
@@ -211,6 +213,7 @@ class Terms:
         escalate_after: nights without an answer after which an alert goes to the next role.
         code_version: of tonight.
         is_new_code: whether the night before ran other code.
+        max_age_days: of a newest draw that is older nobody hears for the first time.
     """
 
     night: date
@@ -218,6 +221,12 @@ class Terms:
     escalate_after: tuple[int, ...]
     code_version: str = ""
     is_new_code: bool = False
+    max_age_days: int = RULE.max_age_days
+
+    def is_fresh(self, episode: Episode) -> bool:
+        """Whether the status rule still speaks of the episode's newest draw."""
+        drawn_on = episode.p_on or episode.began_on
+        return (self.night - drawn_on).days <= self.max_age_days
 
     @property
     def gone(self) -> str:
@@ -341,10 +350,12 @@ def _is_overdue(alert: Alert, terms: Terms) -> bool:
 def _openings(
     episodes: Sequence[Episode], taken: set[tuple[str, str, date]], known: set[str], terms: Terms
 ) -> list[Happening]:
+    """What is new and is still so: a person long not drawn is news with the next draw."""
     events = []
     for episode in episodes:
         key = (episode.patient_id, episode.rule, episode.began_on)
-        if episode.ended_on is None and key not in taken and terms.number(*key) not in known:
+        is_new = key not in taken and terms.number(*key) not in known
+        if is_new and episode.ended_on is None and terms.is_fresh(episode):
             facts: dict[str, Fact] = {
                 "patient_id": episode.patient_id,
                 "rule": episode.rule,

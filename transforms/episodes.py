@@ -25,6 +25,7 @@ EPISODE = {
     "tier_on": pl.Date,
     "tier_now": pl.String,
     "p": pl.Float64,
+    "p_on": pl.Date,
     "is_excluded": pl.Boolean,
 }
 """A row of :func:`episodes`."""
@@ -44,8 +45,8 @@ def episodes(
     Returns:
         :data:`EPISODE`, sorted: ``ended_on`` is null while it lasts, ``tier`` the highest that was
         sure (of the rule that has tiers), ``tier_on`` the draw with which it came, ``tier_now`` and
-        ``p`` the tier and ``p_climbing_unseen`` of its newest draw, ``is_excluded`` whether an
-        exclusion ended it.
+        ``p`` the tier and ``p_climbing_unseen`` of its newest draw (``p_on``), ``is_excluded``
+        whether an exclusion ended it.
     """
     draws = (
         with_exclusions(findings.rename({"drawn_on": "on"}), excluded)
@@ -74,6 +75,7 @@ def _of_rule(draws: pl.LazyFrame, alert_rule: AlertRule, as_of: date, rule: Rule
             tier_on=pl.col("on").filter(pl.col("told") == pl.col("told").max()).first(),
             now=pl.col("rank").last(),
             p=pl.col("p_climbing_unseen").last(),
+            p_on=pl.col("on").last(),
             excluded_on=pl.col("excluded_on").last(),
         )
     )
@@ -87,6 +89,7 @@ def _of_rule(draws: pl.LazyFrame, alert_rule: AlertRule, as_of: date, rule: Rule
         tier_on="tier_on",
         tier_now=pl.col("now").replace_strict(tiers, default=None, return_dtype=pl.String),
         p="p",
+        p_on="p_on",
         is_excluded=(pl.col("ended_on") == pl.col("excluded_on")).fill_null(value=False),
     ).cast(EPISODE)  # type: ignore[arg-type]
 

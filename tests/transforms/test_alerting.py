@@ -52,6 +52,15 @@ def test_who_hears_for_the_first_time_hears_of_the_tier_as_it_is() -> None:
     assert happened(replace(GROUND, tier="B", tier_now="A")) == [], "again only when it is sure"
 
 
+@pytest.mark.parametrize(("days", "opens"), [(400, True), (401, False)])
+def test_an_old_draw_opens_nothing_and_ends_nothing(days: int, opens: bool) -> None:
+    """The first night of a clinic finds people who climbed years ago and came no more."""
+    old = replace(GROUND, began_on=DAY - timedelta(days=900), p_on=DAY - timedelta(days=days))
+    number = f"ANN-climbing_unseen-{old.began_on}"
+    assert happened(old, alerts=()) == ([(number, "opened")] if opens else [])
+    assert happened(old, alerts=(replace(KNOWN, episode=old.began_on),)) == []
+
+
 def test_ground_that_ended_before_anyone_knew_opens_nothing() -> None:
     assert happened(replace(GROUND, ended_on=DAY), alerts=()) == []
 

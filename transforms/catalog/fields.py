@@ -484,6 +484,7 @@ FIELDS: dict[str, Field] = {
     "ended_because": Field("VARCHAR", "Why an alert ended."),
     "tier_on": Field("DATE", "The draw with which the tier was reached."),
     "tier_now": Field("VARCHAR", "The tier after the newest draw of the episode."),
+    "p_on": Field("DATE", "The newest draw of the episode, after which `p` and `tier_now` stand."),
     "p": Field("DOUBLE", "p_climbing_unseen after the newest draw of the episode.", "1"),
     "is_excluded": Field("BOOLEAN", "Whether an exclusion ended it."),
     "told_on": Field("DATE", "The night someone was first told of it as it is; null: nobody."),

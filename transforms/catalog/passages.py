@@ -127,7 +127,7 @@ PASSAGES: dict[str, Passage] = {
         "window_start window_end month first_seen_on episode opened_on night started_at "
         "finished_at sleep_start sleep_end first_rise_at last_rise_at began_on ended_on tier_on "
         "told_on snoozed_until happened_at published_at known_from known_to last_known_on "
-        "newest_on oldest_waiting_on accepted_on evidence_on",
+        "newest_on oldest_waiting_on accepted_on evidence_on p_on",
         Passage("open"),
     ),
     # numbers
