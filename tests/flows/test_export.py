@@ -23,8 +23,8 @@ from fhir.resources.R4B.provenance import Provenance
 from flexible_schema import SchemaValidationError, TableValidationError
 from pyarrow import parquet
 
-from flows import export as exports
 from flows.export import ExportError, export
+from flows.exports import base
 from flows.home import Home, make
 from tests.transforms.exports.observed import AT, observed, people
 from transforms.catalog.definitions import cohort_definition_frame
@@ -311,7 +311,7 @@ def test_an_empty_folder_is_taken_and_every_file_is_the_owners_alone(
 def test_an_export_that_fails_leaves_nothing(
     after: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "departures", lambda *_: ["a required value is missing"])
+    monkeypatch.setattr(base, "departures", lambda *_: ["a required value is missing"])
     with pytest.raises(ExportError, match="a required value is missing"):
         made(after, "omop", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,1 @@
+"""Each kind of export, a file each; :mod:`flows.export` makes one of them whole."""
