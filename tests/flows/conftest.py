@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from datetime import date
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import pytest
 
-from tests.flows import cohort_clinic
+from tests.flows import cohort_clinic, senders
 from tests.flows import scene as scenes
 from tests.flows.scene import NIGHT, Scene
+from tests.flows.senders import Nights, Sender
 from warehouse.store import connect
+
+
+def made_once(folders: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the first worker to want it makes and all workers look at."""
+    own = folders.getbasetemp()
+    place = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    with place.with_suffix(".lock").open("w") as held:
+        flock(held, LOCK_EX)
+        if not place.exists():
+            under_way = folders.mktemp(name)
+            make(under_way)
+            under_way.rename(place)
+    return place
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +77,19 @@ def two_nights(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     made.night(NIGHT)
     made.night(date(2026, 3, 2))
     return made
+
+
+@pytest.fixture(scope="session")
+def nights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Nights:
+    """Nights on which every :class:`Sender` of the collected files sent what it sends."""
+    modules = dict.fromkeys(getattr(item, "module", None) for item in request.session.items)
+    found = [value for module in modules if module for value in vars(module).values()]
+    sending = {id(value): value for value in found if isinstance(value, Sender)}
+
+    def make(root: Path) -> None:
+        senders.run_nights(root, sending.values())
+
+    return senders.nights(made_once(tmp_path_factory, "senders", make))
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
-import pytest
 
-from tests.flows.scene import NIGHT, Scene, scene
+from tests.flows.scene import Scene
+from tests.flows.senders import Nights, Sender, source
 from transforms.synthetic.emit_apple_health import export_xml, export_zip
 
 Q = "HKQuantityTypeIdentifier"
@@ -18,11 +17,6 @@ DEVICE = (
     "hardware:Watch6,1, software:{software}>"
 )
 MADE = "2026-02-01 08:00:00 +0100"
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Scene:
-    return scene(tmp_path / "home")
 
 
 def records(address: str = "0x1", software: str = "8.1", offset: int = 1) -> pl.DataFrame:
@@ -50,6 +44,27 @@ def records(address: str = "0x1", software: str = "8.1", offset: int = 1) -> pl.
     )
 
 
+WHOLE = export_xml(records(), MADE)
+IN_SUMMER = export_xml(records("0x2", "10.3", offset=2), "2026-07-01 08:00 +0200")
+TWICE = Sender(
+    {"apple_health/APRIL/export.xml": WHOLE},
+    {"apple_health/APRIL/later.zip": export_zip(IN_SUMMER)},
+    settings=source("apple_health", "apple_health", 'time_zone = "Europe/Berlin"\n'),
+)
+WRONG = records().with_columns(value=pl.col("value").replace("0.97", "97"))
+WAITING = Sender(
+    {"phone_wrong/ABEL/export.xml": export_xml(WRONG, MADE)},
+    settings=source("phone_wrong", "apple_health"),
+)
+CUT = Sender(
+    {
+        "phone_cut/ALMA/export.xml": WHOLE[: len(WHOLE) // 2],
+        "phone_cut/AMOS/export.xml": WHOLE,
+    },
+    settings=source("phone_cut", "apple_health"),
+)
+
+
 def account(home: Scene) -> dict[str, tuple[int, ...]]:
     rows = home.rows(
         "SELECT file, rows_in, rows_accepted, rows_quarantined, rows_duplicate, rows_superseded "
@@ -59,11 +74,9 @@ def account(home: Scene) -> dict[str, tuple[int, ...]]:
 
 
 def test_an_export_is_published_and_one_of_the_same_records_in_summer_doubles_nothing(
-    home: Scene,
+    nights: Nights,
 ) -> None:
-    home.set('[sources.apple_health]\nreader = "apple_health"\ntime_zone = "Europe/Berlin"\n')
-    home.drop("apple_health/ANN/export.xml", export_xml(records(), MADE))
-    home.night()
+    home = nights.after(TWICE)
     assert account(home) == {"export.xml": (15, 10, 5, 0, 0)}
     said = "SELECT kind, count(*), min(value), min(unit) FROM sample GROUP BY kind ORDER BY kind"
     published = [
@@ -74,18 +87,13 @@ def test_an_export_is_published_and_one_of_the_same_records_in_summer_doubles_no
     assert home.rows(said) == published
     weights = home.rows("SELECT analyte, round(value, 2), unit FROM observation GROUP BY ALL")
     assert weights == [("weight", 68.04, "kg")]
-    again = records("0x2", "10.3", offset=2)
-    home.drop("apple_health/ANN/later.zip", export_zip(export_xml(again, "2026-07-01 08:00 +0200")))
-    home.night(NIGHT + timedelta(days=1))
-    assert account(home)["later.zip"] == (15, 0, 5, 10, 0)
-    assert home.rows(said) == published
+    again = nights.after(TWICE, night=2)
+    assert account(again)["later.zip"] == (15, 0, 5, 10, 0)
+    assert again.rows(said) == published
 
 
-def test_what_waits_is_quoted_without_a_name(home: Scene) -> None:
-    wrong = records().with_columns(value=pl.col("value").replace("0.97", "97"))
-    home.drop("apple_health/ANN/export.xml", export_xml(wrong, MADE))
-    home.night()
-    rows = home.rows('SELECT reasons, "row", state FROM quarantine')
+def test_what_waits_is_quoted_without_a_name(nights: Nights) -> None:
+    rows = nights.after(WAITING).rows('SELECT reasons, "row", state FROM quarantine')
     waiting = [(reasons, json.loads(row)) for reasons, row, state in rows if state == "waiting"]
     assert [reasons for reasons, _ in waiting] == [["value_is_possible"]] * 3
     assert {row["type"] for _, row in waiting} == {f"{Q}OxygenSaturation"}
@@ -94,12 +102,9 @@ def test_what_waits_is_quoted_without_a_name(home: Scene) -> None:
     assert not any("Ada" in str(row) or "1970" in str(row) for row in rows)
 
 
-def test_a_file_cut_short_publishes_what_came_and_says_so(home: Scene) -> None:
-    whole = export_xml(records(), MADE)
-    home.drop("apple_health/ANN/export.xml", whole[: len(whole) // 2])
-    home.drop("apple_health/BEA/export.xml", whole)
-    home.night()
+def test_a_file_cut_short_publishes_what_came_and_says_so(nights: Nights) -> None:
+    home = nights.after(CUT)
     counts = dict(home.rows("SELECT patient_id, count(*) FROM sample GROUP BY 1"))
-    assert 0 < counts["ANN"] < counts["BEA"] == 7
+    assert 0 < counts["ALMA"] < counts["AMOS"] == 7
     reasons = [reason for listed in home.waiting().values() for reason in listed]
     assert reasons.count("xml_broken") == 1

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.flows.scene import CLIMBING, FIRST_DRAW, FLAT, MARKED, NIGHT, Scene, scene
+from tests.flows.scene import CLIMBING, FIRST_DRAW, FLAT, MARKED
+from tests.flows.senders import Nights, Sender, source
 
 LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
@@ -17,11 +15,6 @@ UNITS = {"20448-7": "u[IU]/mL", "1558-6": "mg/dL"}
 VALUE = {"20448-7": 7, "1558-6": 90}
 
 Json = dict[str, Any]
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Scene:
-    return scene(tmp_path / "home")
 
 
 def draw(patient: str, on: date, code: str, value: float, **fields: Any) -> Json:
@@ -70,12 +63,14 @@ def report(status: str, *listed: Json) -> Json:
     return {"resourceType": "DiagnosticReport", "id": "r", "status": status, "result": results}
 
 
-def test_a_climbing_patient_is_seen_and_the_same_file_again_changes_nothing(home: Scene) -> None:
-    text = bundle(*series("ANN", CLIMBING), *series("FLO", FLAT))
-    home.drop("fhir/all.json", text)
-    home.night()
+PEOPLE = bundle(*series("FAY", CLIMBING), *series("FLO", FLAT))
+TWICE = Sender({"fhir/all.json": PEOPLE}, {"fhir/again.json": PEOPLE + "\n"})
+
+
+def test_a_climbing_patient_is_seen_and_the_same_file_again_changes_nothing(nights: Nights) -> None:
+    home = nights.after(TWICE)
     statuses = home.statuses()
-    assert statuses["ANN"] in MARKED
+    assert statuses["FAY"] in MARKED
     assert statuses["FLO"] not in MARKED
     told = home.rows("SELECT DISTINCT fasting, fasting_basis FROM observation")
     assert told == [("yes", "stated")]
@@ -84,39 +79,53 @@ def test_a_climbing_patient_is_seen_and_the_same_file_again_changes_nothing(home
     assert home.rows("SELECT DISTINCT state FROM quarantine") == [("set_aside",)]
 
     before = home.rows("SELECT * FROM observation ORDER BY ALL")
-    home.drop("fhir/again.json", text + "\n")
-    home.night(NIGHT + timedelta(days=1))
-    assert home.rows("SELECT * FROM observation ORDER BY ALL") == before
-    accounts = home.rows(f"{account} ORDER BY file")
+    again = nights.after(TWICE, night=2)
+    assert again.rows("SELECT * FROM observation ORDER BY ALL") == before
+    accounts = again.rows(f"{account} ORDER BY file")
     assert accounts == [(38, 0, 12, 26), (38, 26, 12, 0)]
 
 
-def test_a_haemolysed_specimen_spoils_its_insulin_alone(home: Scene) -> None:
-    spoilt = {"condition": [{"coding": [{"system": "urn:v2-0493", "code": "HEM"}]}]}
-    days = FIRST_DRAW, FIRST_DRAW + timedelta(days=365)
-    results = [draw("ANN", on, code, VALUE[code]) for on in days for code in UNITS]
-    home.drop(
-        "fhir/1.json",
-        bundle(*results, specimen("ANN", days[0], **spoilt), specimen("ANN", days[1])),
-    )
-    home.night()
-    used = dict(home.rows("SELECT drawn_on, used FROM fasting_pair"))
-    assert used == {days[0]: False, days[1]: True}
+DAYS = FIRST_DRAW, FIRST_DRAW + timedelta(days=365)
+SPOILT = {"condition": [{"coding": [{"system": "urn:v2-0493", "code": "HEM"}]}]}
+HAEMOLYSED = Sender(
+    {
+        "fhir_haemolysed/1.json": bundle(
+            *(draw("HAZEL", on, code, VALUE[code]) for on in DAYS for code in UNITS),
+            specimen("HAZEL", DAYS[0], **SPOILT),
+            specimen("HAZEL", DAYS[1]),
+        )
+    },
+    settings=source("fhir_haemolysed", "fhir"),
+)
 
 
-def test_only_a_report_in_error_takes_back_its_results_in_the_same_file(home: Scene) -> None:
+def test_a_haemolysed_specimen_spoils_its_insulin_alone(nights: Nights) -> None:
+    used = dict(nights.after(HAEMOLYSED).rows("SELECT drawn_on, used FROM fasting_pair"))
+    assert used == {DAYS[0]: False, DAYS[1]: True}
+
+
+def reported() -> Sender:
+    """Results of two people, of whom one's report is then in error."""
     results = {
         person: [draw(person, FIRST_DRAW, code, VALUE[code]) for code in UNITS]
-        for person in ("ANN", "FLO")
+        for person in ("WRONG", "RIGHT")
     }
     drawn = [specimen(person, FIRST_DRAW) for person in results]
-    home.drop("fhir/1.json", bundle(*results["ANN"], *results["FLO"], *drawn))
-    home.night()
-    counts = "SELECT patient_id, count(*) FROM observation GROUP BY ALL ORDER BY ALL"
-    assert home.rows(counts) == [("ANN", 2), ("FLO", 2)]
+    sent = [*results["WRONG"], *results["RIGHT"], *drawn]
     issued = f"{FIRST_DRAW + timedelta(days=2)}T15:00:00Z"
-    wrong = {**report("entered-in-error", *results["ANN"]), "issued": issued}
-    right = {**report("final", *results["FLO"]), "issued": issued, "id": "r2"}
-    home.drop("fhir/2.json", bundle(wrong, right, *results["ANN"], *results["FLO"], *drawn))
-    home.night(NIGHT + timedelta(days=1))
-    assert home.rows(counts) == [("FLO", 2)]
+    wrong = {**report("entered-in-error", *results["WRONG"]), "issued": issued}
+    right = {**report("final", *results["RIGHT"]), "issued": issued, "id": "r2"}
+    return Sender(
+        {"fhir_in_error/1.json": bundle(*sent)},
+        {"fhir_in_error/2.json": bundle(wrong, right, *sent)},
+        settings=source("fhir_in_error", "fhir"),
+    )
+
+
+REPORTED = reported()
+
+
+def test_only_a_report_in_error_takes_back_its_results_in_the_same_file(nights: Nights) -> None:
+    counts = "SELECT patient_id, count(*) FROM observation GROUP BY ALL ORDER BY ALL"
+    assert nights.after(REPORTED).rows(counts) == [("RIGHT", 2), ("WRONG", 2)]
+    assert nights.after(REPORTED, night=2).rows(counts) == [("RIGHT", 2)]

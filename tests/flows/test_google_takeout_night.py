@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from tests.flows.scene import NIGHT, Scene
+from tests.flows.scene import Scene
+from tests.flows.senders import Nights, Sender, source
 from transforms.synthetic.emit_google_takeout import (
     EXPORT,
     Stage,
@@ -17,8 +18,6 @@ from transforms.synthetic.emit_google_takeout import (
 from transforms.synthetic.emit_ihealth import pressure_reply, sleep_reply
 
 DUSK = datetime(2026, 1, 9, 23, 30)  # noqa: DTZ001
-SETTINGS = '[sources.google_takeout]\nreader = "google_takeout"\ntime_zone = "America/New_York"\n'
-POUNDS = SETTINGS + '[sources.google_takeout.options]\nweight_unit = "lb"\n'
 ARCHIVE = takeout_zip(
     {
         f"{EXPORT}/steps-2026-01-09.json": steps_json(
@@ -35,6 +34,36 @@ ARCHIVE = takeout_zip(
 )
 
 
+def takeout(name: str, *, pounds: bool) -> str:
+    """Settings of a source of New York, which says in what it weighs or does not."""
+    options = f'[sources.{name}.options]\nweight_unit = "lb"\n' if pounds else ""
+    return source(name, "google_takeout", f'time_zone = "America/New_York"\n{options}')
+
+
+AT = DUSK.replace(tzinfo=timezone(timedelta(hours=9)))
+PRESSURE = pressure_reply([(AT, 16.0, 12.0)], unit=1)
+POUNDS = Sender(
+    {"google_takeout/TESS/takeout-20260110.zip": ARCHIVE},
+    settings=takeout("google_takeout", pounds=True),
+)
+UNIT_UNSAID = Sender(
+    {"takeout_unsaid/TIM/weight-2026-01-09.json": weight_json([(DUSK, 150.0)])},
+    settings=takeout("takeout_unsaid", pounds=False),
+)
+TWICE = Sender(
+    {"takeout_twice/TOM/first.zip": ARCHIVE},
+    {"takeout_twice/TOM/second.zip": ARCHIVE + b"\n"},
+    settings=takeout("takeout_twice", pounds=True),
+)
+REPLIES = Sender(
+    {
+        "ihealth/IAN/bp.json": PRESSURE,
+        "ihealth/IAN/again.json": PRESSURE + b" ",
+        "ihealth/IAN/sleep.json": sleep_reply([(AT, AT + timedelta(hours=8), 420)]),
+    }
+)
+
+
 def placed(scene: Scene) -> tuple[int, int, int]:
     """Rows in, accepted and quarantined of all files, after the law that each has one place."""
     rows = scene.rows(
@@ -46,15 +75,12 @@ def placed(scene: Scene) -> tuple[int, int, int]:
     return totals[0], totals[1], totals[2]
 
 
-def test_an_archive_becomes_samples_of_its_patient(scene: Scene) -> None:
-    scene.set(POUNDS)
-    scene.drop("google_takeout/ANN/takeout-20260110.zip", ARCHIVE)
-
-    scene.night()
+def test_an_archive_becomes_samples_of_its_patient(nights: Nights) -> None:
+    scene = nights.after(POUNDS)
 
     found = scene.rows(
         "SELECT kind, count(*), round(sum(value), 6), min(observed_on)::VARCHAR FROM sample "
-        "WHERE patient_id = 'ANN' GROUP BY kind ORDER BY kind"
+        "WHERE patient_id = 'TESS' GROUP BY kind ORDER BY kind"
     )
     assert found == [
         ("heart_rate", 1, 61.0, "2026-01-09"),
@@ -65,17 +91,14 @@ def test_an_archive_becomes_samples_of_its_patient(scene: Scene) -> None:
     weights = "SELECT value, unit, source_unit FROM observation WHERE analyte = 'weight'"
     assert scene.rows(weights) == [(68.0388555, "kg", "lb")]
     assert scene.waiting() == {
-        "ANN/takeout-20260110.zip": ["record_not_used:calories", "record_not_used:confidence_0"]
+        "TESS/takeout-20260110.zip": ["record_not_used:calories", "record_not_used:confidence_0"]
     }
     assert placed(scene)[0] == 8
     assert scene.rows("SELECT count(*) FROM quarantine WHERE row LIKE '%Lovelace%'") == [(0,)]
 
 
-def test_a_weight_without_its_unit_waits_with_its_own_words(scene: Scene) -> None:
-    scene.set(SETTINGS)
-    scene.drop("google_takeout/ANN/weight-2026-01-09.json", weight_json([(DUSK, 150.0)]))
-
-    scene.night()
+def test_a_weight_without_its_unit_waits_with_its_own_words(nights: Nights) -> None:
+    scene = nights.after(UNIT_UNSAID)
 
     assert scene.rows("SELECT count(*) FROM observation") == [(0,)]
     ((row, reasons),) = scene.rows("SELECT row, reasons FROM quarantine")
@@ -84,34 +107,23 @@ def test_a_weight_without_its_unit_waits_with_its_own_words(scene: Scene) -> Non
     assert placed(scene) == (1, 0, 1)
 
 
-def test_the_same_archive_again_changes_nothing(scene: Scene) -> None:
-    scene.set(POUNDS)
-    scene.drop("google_takeout/ANN/first.zip", ARCHIVE)
-    scene.night()
+def test_the_same_archive_again_changes_nothing(nights: Nights) -> None:
     query = "SELECT * EXCLUDE (file_id, known_at) FROM sample ORDER BY ALL"
-    before = scene.rows(query)
-
-    scene.drop("google_takeout/ANN/second.zip", ARCHIVE + b"\n")
-    scene.night(NIGHT + timedelta(days=1))
+    before = nights.after(TWICE).rows(query)
+    again = nights.after(TWICE, night=2)
 
     assert len(before) == 6
-    assert scene.rows(query) == before
-    placed(scene)
+    assert again.rows(query) == before
+    assert placed(again)[0] == 2 * placed(nights.after(TWICE))[0]
 
 
-def test_replies_of_ihealth_become_results_and_samples(scene: Scene) -> None:
-    at = DUSK.replace(tzinfo=timezone(timedelta(hours=9)))
-    pressure, sleep = pressure_reply([(at, 16.0, 12.0)], unit=1), (at, at + timedelta(hours=8), 420)
-    scene.drop("ihealth/ANN/bp.json", pressure)
-    scene.drop("ihealth/ANN/again.json", pressure + b" ")
-    scene.drop("ihealth/ANN/sleep.json", sleep_reply([sleep]))
+def test_replies_of_ihealth_become_results_and_samples(nights: Nights) -> None:
+    scene = nights.after(REPLIES)
     results = "SELECT analyte, value, unit, observed_at FROM observation ORDER BY analyte"
     samples = "SELECT kind, value, observed_on::VARCHAR FROM sample ORDER BY kind"
     instant = datetime(2026, 1, 9, 14, 30)  # noqa: DTZ001
     expected = [("diastolic_bp", 90.007404, "mm[Hg]", instant)]
     expected.append(("systolic_bp", 120.009872, "mm[Hg]", instant))
-
-    scene.night()
 
     assert scene.rows(results) == expected
     assert scene.rows(samples) == [

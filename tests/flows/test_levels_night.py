@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.flows.scene import NIGHT, Scene
+from tests.flows.scene import Scene
+from tests.flows.senders import Files, Nights, Sender, source
 from transforms.synthetic.emit_levels import levels_csv
 
 REAL = Path(__file__).parents[2].parent / "shared" / "realdata" / "cgm_cgmr"
@@ -37,9 +38,22 @@ def account(scene: Scene) -> list[tuple[object, ...]]:
     )
 
 
-def test_readings_of_one_person_are_published_once_whatever_comes_again(scene: Scene) -> None:
-    scene.drop("levels/ANN/glucose.csv", levels_csv(readings()))
-    scene.night()
+def real() -> Files:
+    """The export of a person, where it is."""
+    path = REAL / NAME
+    return {f"levels_real/F4/{NAME}": path.read_bytes()} if path.exists() else {}
+
+
+NAME = "Firstname4Lastname4_levels.csv"
+TWICE = Sender(
+    {"levels/LEA/glucose.csv": levels_csv(readings())},
+    {"levels/LEA/again.csv": levels_csv(readings(16))},
+)
+WHOLE = Sender(real(), settings=source("levels_real", "levels"))
+
+
+def test_readings_of_one_person_are_published_once_whatever_comes_again(nights: Nights) -> None:
+    scene = nights.after(TWICE)
     assert account(scene) == [(12, 12, 0, 0)]
     query = (
         "SELECT patient_id, observed_at, observed_on, value, unit, method FROM sample "
@@ -47,22 +61,19 @@ def test_readings_of_one_person_are_published_once_whatever_comes_again(scene: S
     )
     first = scene.rows(query)
     assert [row[3] for row in first] == [90.0 + n for n in range(12)]
-    assert first[0] == ("ANN", START, date(2024, 3, 10), 90.0, "mg/dL", "timeseries")
+    assert first[0] == ("LEA", START, date(2024, 3, 10), 90.0, "mg/dL", "timeseries")
     assert [row[1] for row in first] == readings()["at"].to_list()
 
-    scene.drop("levels/ANN/again.csv", levels_csv(readings(16)))
-    scene.night(NIGHT + timedelta(days=1))
+    again = nights.after(TWICE, night=2)
     # the last line of the first export has become an automatic one: another kind of reading
-    assert len(scene.rows(query)) == 17
-    assert all(row[0] == sum(row[1:]) for row in account(scene))
+    assert len(again.rows(query)) == 17
+    assert all(row[0] == sum(row[1:]) for row in account(again))
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not beside the project")
-def test_the_real_export_has_every_row_in_one_place(scene: Scene) -> None:
-    name = "Firstname4Lastname4_levels.csv"
-    scene.drop(f"levels/F4/{name}", (REAL / name).read_bytes())
-    scene.night()
+def test_the_real_export_has_every_row_in_one_place(nights: Nights) -> None:
+    scene = nights.after(WHOLE)
     assert account(scene) == [(1456, 1456, 0, 0)]
-    _, _, *rows = csv.reader((REAL / name).read_text(encoding="utf-8").splitlines())
+    _, _, *rows = csv.reader((REAL / NAME).read_text(encoding="utf-8").splitlines())
     values = scene.rows("SELECT value FROM sample ORDER BY observed_at")
     assert [value for (value,) in values] == [float(row[2]) for row in rows]

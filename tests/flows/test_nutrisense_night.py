@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 
 import pytest
 
-from tests.flows.scene import NIGHT, Scene
+from tests.flows.senders import Files, Nights, Sender, source
 
 REAL = Path(__file__).parents[2].parent / "shared" / "realdata" / "cgm_cgmr"
-ZONE = '[sources.nutrisense]\nreader = "nutrisense"\ntime_zone = "America/Los_Angeles"\n'
+ZONE = 'time_zone = "America/Los_Angeles"\n'
 EXPORT = (
     "class,value,time,length,photo_url,description,occurred_at,body,updated_at,started_at,"
     "ended_at,created_by\n"
@@ -28,12 +27,24 @@ ACCOUNT = (
 )
 
 
+def real() -> Files:
+    """The export of a person, where it is."""
+    path = REAL / "sample_nutrisense.csv"
+    return {"nutrisense_real/N1/all.csv": path.read_bytes()} if path.exists() else {}
+
+
+TWICE = Sender(
+    {"nutrisense/NORA/all.csv": EXPORT},
+    {"nutrisense/NORA/again.csv": EXPORT.replace("7/22/21 7:21", "7/22/21 7:22")},
+    settings=source("nutrisense", "nutrisense", ZONE),
+)
+WHOLE = Sender(real(), settings=source("nutrisense_real", "nutrisense", ZONE))
+
+
 def test_what_was_sensed_and_done_is_published_and_the_rest_is_told_without_words(
-    scene: Scene,
+    nights: Nights,
 ) -> None:
-    scene.set(ZONE)
-    scene.drop("nutrisense/ANN/all.csv", EXPORT)
-    scene.night()
+    scene = nights.after(TWICE)
     published = [("sensor_glucose", 77.0, "mg/dL", None), ("workout_duration", 15.0, "min", "walk")]
     assert scene.rows(PUBLISHED) == published
     assert scene.rows(ACCOUNT) == [(5, 2, 3, 0)]
@@ -47,17 +58,15 @@ def test_what_was_sensed_and_done_is_published_and_the_rest_is_told_without_word
     assert "Charles" not in shown
     assert "much" in shown
 
-    scene.drop("nutrisense/ANN/again.csv", EXPORT.replace("7/22/21 7:21", "7/22/21 7:22"))
-    scene.night(NIGHT + timedelta(days=1))
-    assert scene.rows(PUBLISHED) == published
-    assert all(row[0] == sum(row[1:]) for row in scene.rows(ACCOUNT))
+    again = nights.after(TWICE, night=2)
+    assert again.rows(PUBLISHED) == published
+    assert all(row[0] == sum(row[1:]) for row in again.rows(ACCOUNT))
+    assert len(again.rows(ACCOUNT)) == 2
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not beside the project")
-def test_the_real_export_has_every_row_in_one_place(scene: Scene) -> None:
-    scene.set(ZONE)
-    scene.drop("nutrisense/N1/all.csv", (REAL / "sample_nutrisense.csv").read_bytes())
-    scene.night()
+def test_the_real_export_has_every_row_in_one_place(nights: Nights) -> None:
+    scene = nights.after(WHOLE)
     assert scene.rows(ACCOUNT) == [(94, 89, 5, 0)]
     assert scene.rows("SELECT kind, count(*) FROM sample GROUP BY ALL ORDER BY ALL") == [
         ("sensor_glucose", 85),

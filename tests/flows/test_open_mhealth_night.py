@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.scene import Scene
+from tests.flows.senders import Files, Nights, Sender, source
 from transforms.synthetic.emit_open_mhealth import DataPoint, ndjson
 
 REAL = Path(__file__).parents[2].parent / "shared" / "realdata" / "omh_schemas"
@@ -28,19 +28,33 @@ POINTS = (
 )
 
 
-def test_points_are_published_once(scene: Scene) -> None:
-    scene.drop("open_mhealth/ANN/points.json", ndjson(POINTS))
+def examples() -> Files:
+    """One person a file: the examples tell different things of the same moment."""
+    paths = sorted((REAL / "test-data" / "omh" / "blood-glucose" / "4.0").rglob("*.json"))
+    return {
+        f"omh_examples/P{number}/{path.parent.name}-{number}.json": path.read_bytes()
+        for number, path in enumerate(paths)
+    }
 
-    scene.night()
+
+TWICE = Sender(
+    {"open_mhealth/OLGA/points.json": ndjson(POINTS)},
+    {"open_mhealth/OLGA/again.json": ndjson(POINTS[:3])},
+)
+EXAMPLES = Sender(examples(), settings=source("omh_examples", "open_mhealth"))
+
+
+def test_points_are_published_once(nights: Nights) -> None:
+    scene = nights.after(TWICE)
 
     heard = scene.rows("SELECT patient_id, kind, value, device, observed_on FROM sample")
-    assert heard == [("ANN", "heart_rate", 61.5, "Meter", date(2026, 1, 5))]
+    assert heard == [("OLGA", "heart_rate", 61.5, "Meter", date(2026, 1, 5))]
     told = "SELECT analyte, value, unit, fasting FROM observation ORDER BY analyte"
     assert scene.rows(told) == [
         ("glucose", pytest.approx(99.088), "mg/dL", "yes"),
         ("weight", 70.25, "kg", "unknown"),
     ]
-    assert scene.rows(FILES) == [("ANN/points.json", 5, 3, 2)]
+    assert scene.rows(FILES) == [("OLGA/points.json", 5, 3, 2)]
     waiting = scene.rows("SELECT line, state, reasons, row FROM quarantine ORDER BY line")
     assert [(row[0], row[1], row[2]) for row in waiting] == [
         (4, "waiting", ["json_broken:body_weight.unit"]),
@@ -49,23 +63,14 @@ def test_points_are_published_once(scene: Scene) -> None:
     assert "stone" in waiting[0][3]
     assert "geoposition" in waiting[1][3]
 
-    scene.drop("open_mhealth/ANN/again.json", ndjson(POINTS[:3]))
-    scene.night(date(2026, 3, 2))
-
-    assert scene.rows(FILES)[0] == ("ANN/again.json", 3, 0, 0)
-    assert len(scene.rows("SELECT * FROM sample")) == 1
+    again = nights.after(TWICE, night=2)
+    assert again.rows(FILES)[0] == ("OLGA/again.json", 3, 0, 0)
+    assert len(again.rows("SELECT * FROM sample")) == 1
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not beside the project")
-def test_real_examples_have_their_one_row_in_one_place(scene: Scene) -> None:
-    paths = sorted((REAL / "test-data" / "omh" / "blood-glucose" / "4.0").rglob("*.json"))
-    for number, path in enumerate(paths):
-        # One person a file: the examples tell different things of the same moment.
-        scene.drop(f"open_mhealth/P{number}/{path.parent.name}-{number}.json", path.read_bytes())
-
-    scene.night()
-
-    found = scene.rows(FILES)
+def test_real_examples_have_their_one_row_in_one_place(nights: Nights) -> None:
+    found = nights.after(EXAMPLES).rows(FILES)
     assert [row[1:] for row in found if "shouldFail" in row[0]] == [(1, 0, 1)] * 7
     passed = [row[1:] for row in found if "shouldPass" in row[0]]
     # Three plain readings; two minima over four months, which are set aside.

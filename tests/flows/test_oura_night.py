@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from tests.flows.scene import Scene
+from tests.flows.senders import Nights, Sender, source
 from transforms.synthetic.emit_oura import Beat, Day, Night, export
 
 FILES = "SELECT file, rows_in, rows_accepted, rows_quarantined FROM source_file ORDER BY file"
@@ -16,11 +16,15 @@ EXPORT = export(
 )
 
 
-def test_an_export_is_published_once(scene: Scene) -> None:
-    scene.set('[sources.oura]\nreader = "oura"\ntime_zone = "Europe/Rome"\n')
-    scene.drop("oura/ANN/oura.json", EXPORT)
+TWICE = Sender(
+    {"oura/ORLA/oura.json": EXPORT},
+    {"oura/ORLA/again.json": EXPORT + b" "},
+    settings=source("oura", "oura", 'time_zone = "Europe/Rome"\n'),
+)
 
-    scene.night()
+
+def test_an_export_is_published_once(nights: Nights) -> None:
+    scene = nights.after(TWICE)
 
     sums = "SELECT kind, count(*), round(sum(value), 6) FROM sample GROUP BY kind ORDER BY kind"
     assert scene.rows(sums) == [
@@ -36,7 +40,7 @@ def test_an_export_is_published_once(scene: Scene) -> None:
     days = "SELECT local_date, steps, round(sleep_h, 6) FROM wearable_day ORDER BY local_date"
     assert (date(2026, 1, 5), 9000.0, None) in scene.rows(days)
     assert [row[2] for row in scene.rows(days) if row[2]] == [round(50 / 60, 6)]
-    assert scene.rows(FILES) == [("ANN/oura.json", 5, 3, 2)]
+    assert scene.rows(FILES) == [("ORLA/oura.json", 5, 3, 2)]
     waiting = scene.rows("SELECT line, state, reasons FROM quarantine ORDER BY line")
     assert waiting == [
         (3, "waiting", ["value_is_possible"]),
@@ -44,8 +48,6 @@ def test_an_export_is_published_once(scene: Scene) -> None:
     ]
 
     before = len(scene.rows("SELECT * FROM sample"))
-    scene.drop("oura/ANN/again.json", EXPORT + b" ")
-    scene.night(date(2026, 3, 2))
-
-    assert scene.rows(FILES)[0][:3] == ("ANN/again.json", 5, 0)
-    assert len(scene.rows("SELECT * FROM sample")) == before
+    again = nights.after(TWICE, night=2)
+    assert again.rows(FILES)[0][:3] == ("ORLA/again.json", 5, 0)
+    assert len(again.rows("SELECT * FROM sample")) == before

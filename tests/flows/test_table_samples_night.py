@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.flows.scene import NIGHT, Scene
+from tests.flows.scene import Scene
+from tests.flows.senders import Nights, Sender
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "realdata"
@@ -29,10 +29,15 @@ def example(*names: str) -> str:
     return "\n".join((EXAMPLES / f"{name}.toml").read_text(encoding="utf-8") for name in names)
 
 
-def test_sensors_side_by_side_are_published_apart_and_once(scene: Scene) -> None:
-    scene.set(example("cgmacros"))
-    scene.drop("cgmacros/CGMacros-007.csv", MINUTES)
-    scene.night()
+CGMACROS = Sender(
+    {"cgmacros/CGMacros-007.csv": MINUTES},
+    {"cgmacros/CGMacros-007.csv": MINUTES.replace("97.1,61.0", "97.1,62.0")},
+    settings=example("cgmacros"),
+)
+
+
+def test_sensors_side_by_side_are_published_apart_and_once(nights: Nights) -> None:
+    scene = nights.after(CGMACROS)
     query = "SELECT patient_id, kind, device, value FROM sample ORDER BY observed_at, device"
     published = [
         ("CGMACROS-007", "sensor_glucose", "Dexcom", 99.3),
@@ -48,10 +53,8 @@ def test_sensors_side_by_side_are_published_apart_and_once(scene: Scene) -> None
     before = scene.rows(ACCOUNT)
     assert [row[1] for row in before] == [4]
 
-    scene.drop("cgmacros/CGMacros-007.csv", MINUTES.replace("97.1,61.0", "97.1,62.0"))
-    scene.night(NIGHT + timedelta(days=1))
     changed = [row if row[3] != 61.0 else (*row[:3], 62.0) for row in published]
-    assert scene.rows(query) == changed
+    assert nights.after(CGMACROS, night=2).rows(query) == changed
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not beside the project")
