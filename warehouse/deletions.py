@@ -45,10 +45,11 @@ def _carry_out(con: duckdb.DuckDBPyConnection, table: History) -> int:
         return 0
     _find(con, table, number, is_bare)
     kept = [c for c in table.columns if not c.startswith("superseded")]
+    things = ", ".join(["patient_id", number, *_thing(table)])
     own = {
         "file_id": "d_file_id",
         "line": "d_line",
-        "part": "row_number() OVER (PARTITION BY d_file_id, d_line) - 1",
+        "part": f"row_number() OVER (PARTITION BY d_file_id, d_line ORDER BY {things}) - 1",
         "known_at": "d_known_at",
         "status": "d_status",
         "reported_at": "coalesce(d_reported_at, reported_at)",
@@ -67,6 +68,11 @@ def _carry_out(con: duckdb.DuckDBPyConnection, table: History) -> int:
     return int(hits[0]) if hits else 0
 
 
+def _thing(table: History) -> list[str]:
+    """What beside its number tells a row of a deleted record from the others."""
+    return ["analyte", "timing"] if "analyte" in table.columns else []
+
+
 def _find(con: duckdb.DuckDBPyConnection, table: History, number: str, is_bare: str) -> None:
     """Make ``hit``: the newest row of every key with a deleted number, beside its deletion.
 
@@ -74,7 +80,7 @@ def _find(con: duckdb.DuckDBPyConnection, table: History, number: str, is_bare: 
     """
     kept = ", ".join(f'"{c}"' for c in table.columns if not c.startswith("superseded"))
     withdrawn = ", ".join(repr(word) for word in sorted(WITHDRAWALS))
-    thing = ", k.analyte, k.timing" if "analyte" in table.columns else ""
+    things = ", ".join(f"k.{column}" for column in ["patient_id", number, *_thing(table)])
     stem = f"split_part({number}, '#', 1)"
     known = " UNION ALL ".join(
         f"SELECT {kept} FROM {place}.{table.name} WHERE {stem} IN "
@@ -91,6 +97,6 @@ def _find(con: duckdb.DuckDBPyConnection, table: History, number: str, is_bare: 
         "AND (d.patient_id IS NULL OR d.patient_id = k.patient_id) "
         "AND (k.file_id, k.line) < (d.file_id, d.line) "
         "QUALIFY row_number() OVER "
-        f"(PARTITION BY d.file_id, d.line, k.patient_id, k.{number}{thing} "
+        f"(PARTITION BY d.file_id, d.line, {things} "
         "ORDER BY k.reported_at DESC NULLS LAST, k.file_id DESC, k.line DESC, k.part DESC) = 1"
     )
