@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -75,10 +75,18 @@ class Nights:
     """A home as each of its nights left it."""
 
     homes: tuple[Scene, ...]
+    replayed: dict[int, bool] = field(default_factory=dict)
 
     def after(self, sender: Sender, night: int = 1) -> Alone:
         """What had become of a sender's files after its first night, or a later one."""
         return Alone(self.homes[night - 1].home, sender.sources)
+
+    def replay(self, night: int) -> bool:
+        """Whether that night, replayed after all of them, gives its digest again."""
+        if night not in self.replayed:
+            said = self.homes[-1].run("replay", str(DAYS[night - 1]))
+            self.replayed[night] = said.code == 0
+        return self.replayed[night]
 
 
 def run_nights(root: Path, senders: Iterable[Sender]) -> None:

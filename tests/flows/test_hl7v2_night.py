@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 
-from tests.flows.scene import CLIMBING, FIRST_DRAW, FLAT, MARKED, NIGHT, Scene, scene
+from tests.flows.scene import CLIMBING, FIRST_DRAW, FLAT, MARKED, NIGHT
+from tests.flows.senders import Files, Nights, Sender, source
 
 HEAD = r"MSH|^~\&|LIS|LAB A|EHR|CLINIC|{sent}||{kind}|{number}|P|2.5.1"
 UNITS = {"20448-7": "u[IU]/mL", "1558-6": "mg/dL"}
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Scene:
-    return scene(tmp_path / "home")
 
 
 def segments(*lines: str) -> str:
@@ -48,106 +43,153 @@ def reports(patient: str, insulin: tuple[float, ...]) -> str:
     return "".join(text for _, text in draws(patient, insulin))
 
 
-def test_a_climbing_patient_is_seen_and_a_flat_one_is_not(home: Scene) -> None:
-    home.drop("hl7v2/all.hl7", reports("ANN", CLIMBING) + reports("FLO", FLAT))
-    home.night()
+def merge(old: str, new: str, sent: str) -> str:
+    return segments(
+        HEAD.format(sent=sent, kind="ADT^A40^ADT_A39", number=f"m{old}"),
+        f"PID|1||{new}^^^HOSP^MR||DOE||19700203|F",
+        f"MRG|{old}^^^HOSP^MR",
+    )
+
+
+def lab(name: str, *nights: dict[str, str]) -> Sender:
+    """A laboratory of that name, which sends these files night after night."""
+    files: list[Files] = [
+        {f"{name}/{file}": content for file, content in night.items()} for night in nights
+    ]
+    return Sender(*files, settings=source(name, "hl7v2"))
+
+
+BOTH = Sender({"hl7v2/all.hl7": reports("HANNA", CLIMBING) + reports("HUGO", FLAT)})
+
+
+def test_a_climbing_patient_is_seen_and_a_flat_one_is_not(nights: Nights) -> None:
+    home = nights.after(BOTH)
     statuses = home.statuses()
-    assert statuses["ANN"] in MARKED
-    assert statuses["FLO"] not in MARKED
+    assert statuses["HANNA"] in MARKED
+    assert statuses["HUGO"] not in MARKED
     (account,) = home.rows(
         "SELECT rows_in, rows_accepted, rows_quarantined, rows_duplicate FROM source_file"
     )
     assert account == (24, 24, 0, 0)
 
 
-def test_a_corrected_result_supersedes_and_the_same_message_again_does_not(home: Scene) -> None:
-    on, first = draws("ANN", CLIMBING)[0]
-    home.drop("hl7v2/1.hl7", first)
-    home.drop("hl7v2/2.hl7", "\n" + first)
-    home.night()
-    later = on + timedelta(days=2)
-    home.drop("hl7v2/3.hl7", report("ANN", on, result("20448-7", 6.5, "C"), sent=later))
-    home.night(NIGHT + timedelta(days=1))
+def first_draw(patient: str) -> str:
+    return draws(patient, CLIMBING)[0][1]
+
+
+def again(patient: str, obx: str, days: int) -> str:
+    """More of the first draw, sent so many days after it."""
+    return report(patient, FIRST_DRAW, obx, sent=FIRST_DRAW + timedelta(days=days))
+
+
+CORRECTED = lab(
+    "lab_corrected",
+    {"1.hl7": first_draw("HETTY"), "2.hl7": "\n" + first_draw("HETTY")},
+    {"3.hl7": again("HETTY", result("20448-7", 6.5, "C"), days=2)},
+)
+TAKEN_BACK = lab(
+    "lab_deleted",
+    {
+        "1.hl7": first_draw("HANK"),
+        "2.hl7": again("HANK", "OBX|1|NM|20448-7^x^LN||||||||D", days=1),
+    },
+)
+
+
+def test_a_corrected_result_supersedes_and_the_same_message_again_does_not(nights: Nights) -> None:
+    home = nights.after(CORRECTED, night=2)
     standing = home.rows("SELECT value, status FROM observation WHERE analyte = 'insulin'")
     assert standing == [(6.5, "corrected")]
     accounts = dict(home.rows("SELECT file, rows_duplicate FROM source_file"))
     assert accounts["2.hl7"] == 2
 
 
-def test_a_deleted_result_is_taken_back(home: Scene) -> None:
-    on, first = draws("ANN", CLIMBING)[0]
-    deletion = report("ANN", on, "OBX|1|NM|20448-7^x^LN||||||||D", sent=on + timedelta(days=1))
-    home.drop("hl7v2/1.hl7", first)
-    home.drop("hl7v2/2.hl7", deletion)
-    home.night()
-    assert home.rows("SELECT analyte FROM observation") == [("glucose",)]
+def test_a_deleted_result_is_taken_back(nights: Nights) -> None:
+    assert nights.after(TAKEN_BACK).rows("SELECT analyte FROM observation") == [("glucose",)]
 
 
-def test_merged_records_are_one_person(home: Scene) -> None:
-    texts = [text for _, text in draws("ANN", CLIMBING)[2:]]
-    former = "".join(texts[:2]).replace("ANN^^^", "OLD^^^")
-    merge = segments(
-        HEAD.format(sent="20260228100000", kind="ADT^A40^ADT_A39", number="1"),
-        "PID|1||ANN^^^HOSP^MR||DOE||19700203|F",
-        "MRG|OLD^^^HOSP^MR",
-    )
-    home.drop("hl7v2/1.hl7", former + "".join(texts[2:]))
-    home.night()
-    assert set(home.statuses()) == {"ANN", "OLD"}
-    assert not MARKED & set(home.statuses().values())
-    home.drop("hl7v2/2.hl7", merge)
-    home.night(NIGHT + timedelta(days=1))
-    assert set(home.statuses()) == {"ANN"}
-    assert home.statuses()["ANN"] in MARKED
-
-    late = report("OLD", NIGHT, result("20448-7", 9.0), result("1558-6", 88), sent=NIGHT)
-    home.drop("hl7v2/3.hl7", late)
-    home.night(NIGHT + timedelta(days=2))
-    assert set(home.statuses()) == {"ANN"}
-    assert (NIGHT,) in home.rows("SELECT drawn_on FROM fasting_pair WHERE patient_id = 'ANN'")
-
-
-def merged(old: str, new: str, on: date) -> str:
-    return segments(
-        HEAD.format(sent=f"{on:%Y%m%d}160000", kind="ADT^A40^ADT_A39", number=f"m{old}"),
-        f"PID|1||{new}^^^HOSP^MR||DOE||19700203|F",
-        f"MRG|{old}^^^HOSP^MR",
+def joined() -> Sender:
+    """Two draws under a former number and two under the new one; a merge; a late draw."""
+    texts = [text for _, text in draws("HOPE", CLIMBING)[2:]]
+    former = "".join(texts[:2]).replace("HOPE^^^", "HERA^^^")
+    late = report("HERA", NIGHT, result("20448-7", 9.0), result("1558-6", 88), sent=NIGHT)
+    return lab(
+        "lab_merged",
+        {"1.hl7": former + "".join(texts[2:])},
+        {"2.hl7": merge("HERA", "HOPE", "20260228100000")},
+        {"3.hl7": late},
     )
 
 
-@pytest.mark.parametrize("is_merged", [True, False])
-def test_a_result_corrected_after_its_record_was_merged_stands_once(
-    home: Scene, *, is_merged: bool
-) -> None:
+JOINED = joined()
+
+
+def test_merged_records_are_one_person(nights: Nights) -> None:
+    first, second, third = (nights.after(JOINED, night) for night in (1, 2, 3))
+    assert set(first.statuses()) == {"HOPE", "HERA"}
+    assert not MARKED & set(first.statuses().values())
+
+    assert set(second.statuses()) == {"HOPE"}
+    assert second.statuses()["HOPE"] in MARKED
+
+    assert set(third.statuses()) == {"HOPE"}
+    assert (NIGHT,) in third.rows("SELECT drawn_on FROM fasting_pair WHERE patient_id = 'HOPE'")
+
+
+def corrected_later(name: str, old: str, new: str, *, is_merged: bool) -> Sender:
+    """A result under one number and its correction under another, of one person or of two."""
     on = date(2026, 1, 10)
-    first = report("OLD", on, result("20448-7", 9))
-    again = report("ANN", on, result("20448-7", 12, status="C"), sent=on + timedelta(days=2))
-    home.drop("hl7v2/1.hl7", first)
-    home.night()
-    merge = merged("OLD", "ANN", on) if is_merged else ""
-    home.drop("hl7v2/2.hl7", merge + again.replace("ANN-", "OLD-"))
-    home.night(NIGHT + timedelta(days=1))
-    found = home.rows("SELECT patient_id, value FROM observation ORDER BY ALL")
-    assert found == ([("ANN", 12.0)] if is_merged else [("ANN", 12.0), ("OLD", 9.0)])
-    values = home.rows("SELECT insulin_uiu_ml FROM fasting_pair ORDER BY ALL")
-    assert values == ([(12.0,)] if is_merged else [(9.0,), (12.0,)])
-    assert home.run("replay", str(NIGHT + timedelta(days=1))).code == 0
-
-
-def test_what_is_not_understood_waits_with_its_segment_and_its_reason(home: Scene) -> None:
-    odd = report(
-        "ANN",
-        FIRST_DRAW,
-        "OBX|1|NM|GLU^Glucose^L||95|mg/dL|||||F",
-        "OBX|2|NM|1558-6^x^LN||||||||F",
-        "OBX|3|NM|1558-6^x^LN|2|95||||||F",
-        "OBX|4|ED|PDF||^a^b^Base64^AAAA||||||F",
-        "OBX|5|NM|1558-6^x^LN|3|95|mg/dL|||||F",
+    correction = report(new, on, result("20448-7", 12, status="C"), sent=on + timedelta(days=2))
+    merged = merge(old, new, f"{on:%Y%m%d}160000") if is_merged else ""
+    return lab(
+        name,
+        {"1.hl7": report(old, on, result("20448-7", 9))},
+        {"2.hl7": merged + correction.replace(f"{new}-", f"{old}-")},
     )
-    timeless = odd.replace("20210110080", "2021013908").replace("ANN", "EVE")
-    home.drop("hl7v2/1.hl7", odd)
-    home.drop("hl7v2/2.hl7", timeless.replace("PID|1||EVE^^^HOSP^MR", "PID|1||"))
-    home.night()
+
+
+ONE_PERSON = corrected_later("lab_of_one", "HUMAN", "HAROLD", is_merged=True)
+TWO_PEOPLE = corrected_later("lab_of_two", "HYMAN", "HARRY", is_merged=False)
+
+
+@pytest.mark.parametrize(
+    ("sender", "standing", "pairs"),
+    [
+        (ONE_PERSON, [("HAROLD", 12.0)], [(12.0,)]),
+        (TWO_PEOPLE, [("HARRY", 12.0), ("HYMAN", 9.0)], [(9.0,), (12.0,)]),
+    ],
+    ids=["merged", "not merged"],
+)
+def test_a_result_corrected_after_its_record_was_merged_stands_once(
+    nights: Nights,
+    sender: Sender,
+    standing: list[tuple[str, float]],
+    pairs: list[tuple[float]],
+) -> None:
+    home = nights.after(sender, night=2)
+    assert home.rows("SELECT patient_id, value FROM observation ORDER BY ALL") == standing
+    assert home.rows("SELECT insulin_uiu_ml FROM fasting_pair ORDER BY ALL") == pairs
+    assert nights.replay(2)
+
+
+ODD = report(
+    "HILDA",
+    FIRST_DRAW,
+    "OBX|1|NM|GLU^Glucose^L||95|mg/dL|||||F",
+    "OBX|2|NM|1558-6^x^LN||||||||F",
+    "OBX|3|NM|1558-6^x^LN|2|95||||||F",
+    "OBX|4|ED|PDF||^a^b^Base64^AAAA||||||F",
+    "OBX|5|NM|1558-6^x^LN|3|95|mg/dL|||||F",
+)
+TIMELESS = ODD.replace("20210110080", "2021013908").replace("HILDA", "HEIDI")
+NOT_UNDERSTOOD = lab(
+    "lab_odd",
+    {"1.hl7": ODD, "2.hl7": TIMELESS.replace("PID|1||HEIDI^^^HOSP^MR", "PID|1||")},
+)
+
+
+def test_what_is_not_understood_waits_with_its_segment_and_its_reason(nights: Nights) -> None:
+    home = nights.after(NOT_UNDERSTOOD)
     reasons = home.waiting()
     assert {"code_is_known", "value_is_stated", "unit_is_stated", "record_not_used:ED"} == set(
         reasons["1.hl7"]
@@ -158,10 +200,13 @@ def test_what_is_not_understood_waits_with_its_segment_and_its_reason(home: Scen
     assert "Map it in undertow.toml" in kept[0][1]
 
 
-def test_a_local_code_that_the_source_maps_is_accepted(home: Scene) -> None:
-    local = report("ANN", FIRST_DRAW, "OBX|1|NM|GLU^Glucose^L||95|mg/dL|||||F")
-    home.set('[sources.lab]\nreader = "hl7v2"\n[sources.lab.codes]\nGLU = "1558-6"\n')
-    home.drop("lab/1.hl7", local)
-    home.night()
+LOCAL_CODE = Sender(
+    {"lab/1.hl7": report("HOLLY", FIRST_DRAW, "OBX|1|NM|GLU^Glucose^L||95|mg/dL|||||F")},
+    settings=source("lab", "hl7v2", '[sources.lab.codes]\nGLU = "1558-6"\n'),
+)
+
+
+def test_a_local_code_that_the_source_maps_is_accepted(nights: Nights) -> None:
+    home = nights.after(LOCAL_CODE)
     assert home.waiting() == {}
     assert home.rows("SELECT analyte, value FROM observation") == [("glucose", 95.0)]
