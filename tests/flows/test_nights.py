@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -16,7 +17,6 @@ from flows.night import PastNightError, business_date
 from flows.running import run_here
 from flows.steps import STEPS
 from flows.version import version
-from tests.flows import scene as scenes
 from tests.flows.scene import (
     FIRST_DRAW,
     GLUCOSE,
@@ -30,6 +30,7 @@ from tests.flows.scene import (
     result,
     series,
 )
+from tests.flows.senders import Nights, Sender, source
 from transforms.landing import Opened, Reading
 from transforms.readers import clinic_csv
 
@@ -238,56 +239,60 @@ def test_data_grow_old_without_becoming_normal(begun: Scene) -> None:
     assert "days old" in reason
 
 
-def test_a_file_that_cannot_be_read_waits_with_its_reason_and_the_others_go_on(
-    scene: Scene,
-) -> None:
-    scene.drop("clinic_csv/labs-1.csv", labs(*series("ANN")))
-    for name, content, _ in UNREADABLE:
-        scene.drop(name, content)
-
-    assert scene.night()["state"] == "done"
-
-    found = {file: reasons[0].split(":")[0] for file, reasons in scene.waiting().items()}
-    assert found == {name.split("/")[1]: reason for name, _, reason in UNREADABLE}
-    assert scene.statuses().keys() == {"ANN"}
-    assert scene.statuses()["ANN"] in MARKED
-
-
 UNREADABLE = (
-    ("clinic_csv/labs-empty.csv", b"", "file_empty"),
-    ("clinic_csv/other.csv", b"a,b\n1,2\n", "kind_unknown"),
-    ("clinic_csv/labs-short.csv", b"patient_id,value\nP1,5\n", "column_missing"),
-    ("clinic_csv/labs-cut.csv", b"\x1f\x8b\x08\x00", "compressed_broken"),
-    ("clinic_csv/labs-binary.csv", bytes(range(256)) * 20, "nul_byte"),
-    ("fhir/labs.ndjson", b"not json\n", "json_broken"),
+    ("half_read/labs-empty.csv", b"", "file_empty"),
+    ("half_read/other.csv", b"a,b\n1,2\n", "kind_unknown"),
+    ("half_read/labs-short.csv", b"patient_id,value\nP1,5\n", "column_missing"),
+    ("half_read/labs-cut.csv", b"\x1f\x8b\x08\x00", "compressed_broken"),
+    ("half_read/labs-binary.csv", bytes(range(256)) * 20, "nul_byte"),
+    ("broken_fhir/labs.ndjson", b"not json\n", "json_broken"),
     ("city_lab/labs-city.csv", labs(*series("P1")).encode(), "source_unknown"),
     ("dexcom/clarity.csv", b"Index,Timestamp\n1,2\n", "format_unknown"),
 )
+HALF_READ = Sender(
+    {"half_read/labs-1.csv": labs(*series("AMY"))}
+    | {name: content for name, content, _ in UNREADABLE},
+    settings=source("half_read", "clinic_csv") + source("broken_fhir", "fhir"),
+)
 
 
-@pytest.mark.parametrize("error", [ValueError("P1 canary"), PanicException("P1 canary")])
-def test_a_reader_that_fails_loses_its_file_and_not_the_night(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, error: BaseException
+def test_a_file_that_cannot_be_read_waits_with_its_reason_and_the_others_go_on(
+    nights: Nights,
 ) -> None:
+    scene = nights.after(HALF_READ)
+    found = {file: reasons[0].split(":")[0] for file, reasons in scene.waiting().items()}
+    assert found == {name.split("/")[1]: reason for name, _, reason in UNREADABLE}
+    assert scene.statuses().keys() == {"AMY"}
+    assert scene.statuses()["AMY"] in MARKED
+
+
+def test_a_reader_that_fails_loses_its_file_and_not_the_night(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = {"labs-1.csv": ValueError("P1 canary"), "labs-2.csv": PanicException("P1 canary")}
     scene.drop("clinic_csv/labs-1.csv", labs(*series("ANN")))
-    scene.drop("clinic_csv/labs-2.csv", labs(*series("BEA")))
+    scene.drop("clinic_csv/labs-2.csv", labs(*series("ABE")))
+    scene.drop("clinic_csv/labs-3.csv", labs(*series("BEA")))
     read = clinic_csv.read
 
     def failing(opened: Opened) -> Reading:
-        if opened.name == "labs-1.csv":
-            raise error
+        if opened.name in errors:
+            raise errors[opened.name]
         return read(opened)
 
     monkeypatch.setattr(intake, "reader", lambda _: failing)
 
     assert scene.night()["state"] == "done"
-    assert scene.waiting() == {"labs-1.csv": [f"reader_failed:{type(error).__name__}"]}
+    assert scene.waiting() == {
+        "labs-1.csv": ["reader_failed:ValueError"],
+        "labs-2.csv": ["reader_failed:PanicException"],
+    }
     assert scene.statuses().keys() == {"BEA"}
 
     monkeypatch.undo()
     scene.night(rebuild=True)
     assert scene.waiting() == {}
-    assert scene.statuses().keys() == {"ANN", "BEA"}
+    assert scene.statuses().keys() == {"ANN", "ABE", "BEA"}
 
 
 def test_a_reader_that_fails_halfway_leaves_no_half_file(
@@ -326,40 +331,53 @@ def test_a_full_disk_ends_the_night_and_harms_no_file(
     assert scene.statuses().keys() == {"ANN"}
 
 
-def test_a_corrected_result_removes_a_mark(begun: Scene) -> None:
-    assert begun.statuses()["ANN"] in MARKED
-
-    late = [FIRST_DRAW + timedelta(days=365 * year) for year in (2, 3, 4, 5)]
-    begun.drop(
-        "clinic_csv/labs-c.csv", labs(*(result("ANN", on, INSULIN, 5, status="C") for on in late))
-    )
-    begun.night(NEXT)
-
-    assert begun.statuses()["ANN"] == "not_flagged"
-    versions = "SELECT count(*) FROM observation_history WHERE patient_id = 'ANN' AND reason = ?"
-    assert begun.rows(versions, "corrected") == [(4,)]
-    assert begun.rows("SELECT rows_superseded FROM source_file WHERE file = 'labs-1.csv'") == [(4,)]
-    assert begun.rows("FROM cohort WHERE left_on IS NULL AND patient_id = 'ANN'") == []
+LATE = [FIRST_DRAW + timedelta(days=365 * year) for year in (2, 3, 4, 5)]
+CORRECTED = Sender(
+    {"corrected_csv/labs-1.csv": labs(*series("CORA"))},
+    {
+        "corrected_csv/labs-c.csv": labs(
+            *(result("CORA", on, INSULIN, 5, status="C") for on in LATE)
+        )
+    },
+    settings=source("corrected_csv", "clinic_csv"),
+)
 
 
-def test_a_merge_of_two_records_moves_the_draws_to_the_survivor(scene: Scene) -> None:
-    first, last = series("OLD")[:4], series("ANN")[8:]
-    scene.drop("clinic_csv/labs-1.csv", labs(*first, *last))
-    scene.drop("clinic_csv/patients-1.csv", patients("OLD", "ANN"))
-    scene.night(NIGHT)
-    assert not MARKED & set(scene.statuses().values())
+def test_a_corrected_result_removes_a_mark(nights: Nights) -> None:
+    assert nights.after(CORRECTED).statuses()["CORA"] in MARKED
+    entered = "FROM cohort WHERE left_on IS NULL AND patient_id = 'CORA'"
+    assert nights.after(CORRECTED).rows(entered)
 
-    scene.drop("clinic_csv/patients-2.csv", patients("OLD", merged={"OLD": "ANN"}))
-    scene.night(NEXT)
+    scene = nights.after(CORRECTED, night=2)
+    assert scene.statuses()["CORA"] == "not_flagged"
+    versions = "SELECT count(*) FROM observation_history WHERE patient_id = 'CORA' AND reason = ?"
+    assert scene.rows(versions, "corrected") == [(4,)]
+    assert scene.rows("SELECT rows_superseded FROM source_file WHERE file = 'labs-1.csv'") == [(4,)]
+    assert scene.rows(entered) == []
 
-    assert scene.statuses().keys() == {"ANN"}
-    assert scene.statuses()["ANN"] in MARKED
-    assert scene.rows("SELECT DISTINCT patient_id FROM observation") == [("ANN",)]
-    assert scene.run("explain", "OLD", "--json").json["patient_id"] == "ANN"
 
-    scene.drop("clinic_csv/patients-3.csv", "patient_id,birth_date,sex\nOLD,1970-02-03,M\n")
-    scene.night(NEXT)
-    assert scene.statuses().keys() == {"ANN", "OLD"}
+TWO_RECORDS = Sender(
+    {
+        "two_records/labs-1.csv": labs(*series("OLGIERD")[:4], *series("MAX")[8:]),
+        "two_records/patients-1.csv": patients("OLGIERD", "MAX"),
+    },
+    {"two_records/patients-2.csv": patients("OLGIERD", merged={"OLGIERD": "MAX"})},
+    {"two_records/patients-3.csv": "patient_id,birth_date,sex\nOLGIERD,1970-02-03,M\n"},
+    settings=source("two_records", "clinic_csv"),
+)
+
+
+def test_a_merge_of_two_records_moves_the_draws_to_the_survivor(nights: Nights) -> None:
+    first, second, third = (nights.after(TWO_RECORDS, night) for night in (1, 2, 3))
+    assert first.statuses().keys() == {"MAX", "OLGIERD"}
+    assert not MARKED & set(first.statuses().values())
+
+    assert second.statuses().keys() == {"MAX"}
+    assert second.statuses()["MAX"] in MARKED
+    assert second.rows("SELECT DISTINCT patient_id FROM observation") == [("MAX",)]
+    assert second.run("explain", "OLGIERD", "--json").json["patient_id"] == "MAX"
+
+    assert third.statuses().keys() == {"MAX", "OLGIERD"}
 
 
 def test_mending_a_mapping_lets_waiting_rows_in_once(scene: Scene) -> None:
@@ -421,19 +439,17 @@ def test_the_warehouse_can_be_thrown_away(begun: Scene) -> None:
 
 
 def test_only_as_many_versions_are_kept_as_asked_and_an_open_one_stays_readable(
-    scene: Scene,
+    begun: Scene,
 ) -> None:
-    scene.set("[publish]\nkeep = 2\n")
-    scene.drop("clinic_csv/labs-1.csv", labs(*series("ANN")))
-    scene.night(NIGHT)
-    link = str(scene.home.warehouse / "undertow.duckdb")
+    begun.set("[publish]\nkeep = 2\n")
+    link = str(begun.home.warehouse / "undertow.duckdb")
     with duckdb.connect(link, read_only=True) as reader:
         for day in range(1, 4):
-            scene.night(NIGHT + timedelta(days=day))
+            begun.night(NIGHT + timedelta(days=day))
         assert reader.execute("SELECT as_of FROM tonight").fetchone() == (NIGHT,)
 
-    assert len(scene.published()) == 2
-    assert scene.rows("SELECT as_of FROM tonight") == [(NIGHT + timedelta(days=3),)]
+    assert len(begun.published()) == 2
+    assert begun.rows("SELECT as_of FROM tonight") == [(NIGHT + timedelta(days=3),)]
 
 
 def test_a_check_that_does_not_hold_stops_the_publishing(
@@ -460,41 +476,44 @@ def test_a_check_that_does_not_hold_stops_the_publishing(
     assert scene.mails() == []
 
 
-def test_a_censored_or_non_fasting_draw_is_kept_and_said(scene: Scene) -> None:
-    on = date(2026, 1, 5)
-    scene.drop(
-        "clinic_csv/labs-1.csv",
-        labs(
-            *series("ANN"),
-            result("EVE", on, INSULIN, "<2"),
-            result("EVE", on, GLUCOSE, 90),
-            result("FAY", on, INSULIN, 9, fasting="no"),
-            result("FAY", on, GLUCOSE, 90, fasting="no"),
-        ),
-    )
-    scene.night()
+ON = date(2026, 1, 5)
+CENSORED = Sender(
+    {
+        "censored/labs-1.csv": labs(
+            *series("CLIO"),
+            result("EVE", ON, INSULIN, "<2"),
+            result("EVE", ON, GLUCOSE, 90),
+            result("FED", ON, INSULIN, 9, fasting="no"),
+            result("FED", ON, GLUCOSE, 90, fasting="no"),
+        )
+    },
+    settings=source("censored", "clinic_csv"),
+)
 
+
+def test_a_censored_or_non_fasting_draw_is_kept_and_said(nights: Nights) -> None:
+    scene = nights.after(CENSORED)
     assert scene.rows("SELECT comparator FROM observation WHERE comparator IS NOT NULL") == [("<",)]
-    ((used, reason),) = scene.rows("SELECT used, reason FROM fasting_pair WHERE patient_id = 'FAY'")
+    ((used, reason),) = scene.rows("SELECT used, reason FROM fasting_pair WHERE patient_id = 'FED'")
     assert not used
     assert reason
 
 
-def test_the_clock_only_dates_runs_and_decides_no_row(scene: Scene, tmp_path: Any) -> None:
-    other = scenes.scene(tmp_path / "other")
-    for home in (scene, other):
-        home.people()
-    scene.night()
+def test_the_clock_only_dates_runs_and_decides_no_row(first_night: Scene, scene: Scene) -> None:
+    scene.people()
     run_here(
-        other.home, other.settings(), lambda: now() + timedelta(days=9), lambda *_: None, NIGHT
+        scene.home, scene.settings(), lambda: now() + timedelta(days=9), lambda *_: None, NIGHT
     )
 
-    assert scene.digest() == other.digest()
+    assert scene.digest() == first_night.digest()
+    (run,) = scene.ledger("SELECT started_at FROM run")
+    (before,) = first_night.ledger("SELECT started_at FROM run")
+    assert run["started_at"] > before["started_at"]
 
 
-def test_a_home_may_have_any_name(tmp_path: Any) -> None:
-    odd = scenes.scene(tmp_path / "o'neil's \"home\" & größe; --")
-    odd.drop("clinic_csv/labs-1.csv", labs(*series("ANN")))
+def test_a_home_may_have_any_name(first_night: Scene, tmp_path: Path) -> None:
+    odd = first_night.copied(tmp_path / "o'neil's \"home\" & größe; --")
+    odd.drop("clinic_csv/labs-3.csv", labs(result("NEW", date(2026, 2, 5), INSULIN, 8)))
     odd.night(NIGHT)
     odd.night(NIGHT, rebuild=True)
 
