@@ -175,7 +175,8 @@ def test_who_does_not_want_it_held_is_told_all_the_same(held: Scene, tmp_path: P
     assert (alerts(home), len(home.mails("digest"))) == (CLIMBERS, 1)
 
 
-def test_a_list_too_short_to_judge_is_not_held(scene: Scene) -> None:
+def test_a_list_too_short_to_judge_is_not_held(tmp_path: Path) -> None:
+    scene = scenes.scene(tmp_path / "home")
     few = crowd("UP", HOLD.fewest_listed - 1, ODD_LAB, CLIMBING)
     scene.drop("clinic_csv/labs-1.csv", labs(*few, *crowd("FLAT", OTHERS, "Lab A")))
     scene.night()
@@ -188,50 +189,73 @@ def test_a_list_too_short_to_judge_is_not_held(scene: Scene) -> None:
 
 OPEN = (
     "SELECT entered_on FROM cohort WHERE cohort = 'climbing_unseen' "
-    "AND patient_id = 'ANN' AND left_on IS NULL"
+    "AND patient_id = ? AND left_on IS NULL"
 )
 
 
-def episodes(scene: Scene) -> list[str]:
+def entered(scene: Scene, patient: str = "ANN") -> date:
+    """When the open stay began."""
+    ((day,),) = scene.rows(OPEN, patient)
+    assert isinstance(day, date)
+    return day
+
+
+def episodes(scene: Scene, patient: str = "ANN") -> list[str]:
     found = scene.ledger("SELECT * FROM alert WHERE rule = 'climbing_unseen' ORDER BY episode")
-    assert {row["patient_id"] for row in found} <= {"ANN"}
-    return [row["episode"] for row in found]
+    return [row["episode"] for row in found if row["patient_id"] == patient]
 
 
 def day(year: int) -> date:
     return FIRST_DRAW + timedelta(days=365 * year)
 
 
-def correction(*values: tuple[int, float]) -> str:
-    return labs(*(result("ANN", day(year), INSULIN, value, status="C") for year, value in values))
+def correction(*values: tuple[int, float], patient: str = "ANN") -> str:
+    return labs(*(result(patient, day(year), INSULIN, value, status="C") for year, value in values))
 
 
-@pytest.mark.parametrize(("year", "value"), [(1, 30.0), (2, 5.1)], ids=["earlier", "later"])
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """A home after the night on which Ann was marked."""
+    made = scenes.scene(tmp_path_factory.mktemp("marked") / "home")
+    made.drop("clinic_csv/labs-1.csv", labs(*series("ANN")))
+    made.night(NIGHT)
+    return made
+
+
+@pytest.fixture
+def scene(marked: Scene, tmp_path: Path) -> Scene:
+    """Such a home, to go on from."""
+    return marked.copied(tmp_path / "home")
+
+
 def test_a_correction_that_moves_the_entry_of_an_open_stay_opens_no_second_alert(
-    scene: Scene, year: int, value: float
+    tmp_path: Path,
 ) -> None:
+    scene = scenes.scene(tmp_path / "home")
     slow = (5.0, 5.6, 7.5, 11.0, 16.0, 22.4)
-    scene.drop("clinic_csv/labs-1.csv", labs(*series("ANN", slow)))
+    scene.drop("clinic_csv/labs-1.csv", labs(*series("ANN", slow), *series("BEA", slow)))
     scene.night(NIGHT)
-    ((entered,),) = scene.rows(OPEN)
-    assert episodes(scene) == [str(entered)]
+    before = {who: entered(scene, who) for who in ("ANN", "BEA")}
+    assert {who: episodes(scene, who) for who in before} == {
+        who: [str(day)] for who, day in before.items()
+    }
 
-    scene.drop("clinic_csv/labs-2.csv", correction((year, value)))
+    scene.drop("clinic_csv/labs-2.csv", correction((1, 30.0)))
+    scene.drop("clinic_csv/labs-3.csv", correction((2, 5.1), patient="BEA"))
     scene.night(NEXT)
 
-    ((moved,),) = scene.rows(OPEN)
-    assert moved != entered
-    assert episodes(scene) == [str(entered)]
+    assert all(entered(scene, who) != day for who, day in before.items())
+    assert {who: episodes(scene, who) for who in before} == {
+        who: [str(day)] for who, day in before.items()
+    }
     assert len(scene.mails("digest")) == 1
 
 
 def test_nobody_looking_ends_no_alert_and_a_draw_that_goes_on_is_the_same(scene: Scene) -> None:
-    scene.drop("clinic_csv/labs-1.csv", labs(*series("ANN")))
-    scene.night(NIGHT)
-    ((entered,),) = scene.rows(OPEN)
+    came = entered(scene)
     stale = NIGHT + timedelta(days=500)
     scene.night(stale)
-    assert scene.rows(OPEN) == [], "the cohort's stay ends, for want of a draw"
+    assert scene.rows(OPEN, "ANN") == [], "the cohort's stay ends, for want of a draw"
     assert scene.statuses()["ANN"] == "unresolved"
     assert scene.rows("SELECT ended_on FROM episode") == [(None,)]
 
@@ -241,14 +265,12 @@ def test_nobody_looking_ends_no_alert_and_a_draw_that_goes_on_is_the_same(scene:
     scene.night(stale + timedelta(days=1))
 
     assert scene.statuses()["ANN"] in MARKED
-    assert episodes(scene) == [str(entered)]
+    assert episodes(scene) == [str(came)]
 
 
 def test_what_came_to_its_end_is_resolved_and_not_taken_back(scene: Scene) -> None:
-    down = (5.0, 6.8, 9.1, 12.3, 16.6, 22.4, 9.0, 6.0, 5.5)
-    scene.drop("clinic_csv/labs-1.csv", labs(*series("ANN", down[:6])))
-    scene.night(NIGHT)
-    scene.drop("clinic_csv/labs-2.csv", labs(*series("ANN", down)[12:]))
+    down = series("ANN", (*CLIMBING, 9.0, 6.0, 5.5))[2 * len(CLIMBING) :]
+    scene.drop("clinic_csv/labs-2.csv", labs(*down))
     scene.night(day(8) + timedelta(days=30))
 
     (alert,) = scene.ledger("SELECT * FROM alert")
@@ -258,8 +280,6 @@ def test_what_came_to_its_end_is_resolved_and_not_taken_back(scene: Scene) -> No
 
 def test_who_was_marked_by_mistake_and_climbs_later_gets_a_new_alert(scene: Scene) -> None:
     """A correction takes the whole stay back: nothing of it is left but the alert."""
-    scene.drop("clinic_csv/labs-1.csv", labs(*series("ANN")))
-    scene.night(NIGHT)
     scene.drop("clinic_csv/labs-2.csv", correction(*((year, 5.0 + year / 9) for year in range(6))))
     scene.night(NEXT)
     assert scene.rows("FROM cohort WHERE patient_id = 'ANN'") == []
@@ -273,7 +293,6 @@ def test_who_was_marked_by_mistake_and_climbs_later_gets_a_new_alert(scene: Scen
     scene.night(day(9) + timedelta(days=30))
 
     assert scene.statuses()["ANN"] in MARKED
-    ((entered,),) = scene.rows(OPEN)
-    assert max(episodes(scene)) <= str(entered)
+    assert max(episodes(scene)) <= str(entered(scene))
     assert len(episodes(scene)) == 2
     assert len(scene.mails("digest")) == 3
