@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
-from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import pytest
 
+from flows.home import Home
 from tests.flows import cohort_clinic, senders
 from tests.flows import scene as scenes
+from tests.flows.once import made_once
 from tests.flows.scene import NIGHT, Scene
 from tests.flows.senders import Nights, Sender
 from warehouse.store import connect
-
-
-def made_once(folders: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """A folder that the first worker to want it makes and all workers look at."""
-    own = folders.getbasetemp()
-    place = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
-    with place.with_suffix(".lock").open("w") as held:
-        flock(held, LOCK_EX)
-        if not place.exists():
-            under_way = folders.mktemp(name)
-            make(under_way)
-            under_way.rename(place)
-    return place
 
 
 @pytest.fixture(autouse=True)
@@ -46,10 +33,13 @@ def scene(tmp_path: Path) -> Scene:
 @pytest.fixture(scope="session")
 def first_night(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """A home after the first night over :meth:`Scene.people`, to be copied."""
-    made = scenes.scene(tmp_path_factory.mktemp("first") / "home")
-    made.people()
-    made.night(NIGHT)
-    return made
+
+    def make(root: Path) -> None:
+        made = scenes.scene(root / "home")
+        made.people()
+        made.night(NIGHT)
+
+    return Scene(Home(made_once(tmp_path_factory, "first_night", make) / "home"))
 
 
 @pytest.fixture
@@ -67,16 +57,17 @@ def after(two_nights: Scene, tmp_path_factory: pytest.TempPathFactory) -> Scene:
 @pytest.fixture(scope="session")
 def two_nights(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """Such a home, to be copied."""
-    made = scenes.scene(tmp_path_factory.mktemp("two") / "home")
-    made.people()
-    made.drop(
-        "clinic_csv/labs-3.csv",
-        scenes.labs(scenes.result("FLO", date(2026, 1, 20), "LOCAL-INS", 5.2, number="own-1")),
-    )
-    made.drop("clinic_csv/notes.csv", "a,b\n1,2\n")
-    made.night(NIGHT)
-    made.night(date(2026, 3, 2))
-    return made
+
+    def make(root: Path) -> None:
+        made = scenes.scene(root / "home")
+        made.people()
+        own = scenes.result("FLO", date(2026, 1, 20), "LOCAL-INS", 5.2, number="own-1")
+        made.drop("clinic_csv/labs-3.csv", scenes.labs(own))
+        made.drop("clinic_csv/notes.csv", "a,b\n1,2\n")
+        made.night(NIGHT)
+        made.night(date(2026, 3, 2))
+
+    return Scene(Home(made_once(tmp_path_factory, "two_nights", make) / "home"))
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ need not have the night for itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ import duckdb
 from flows.home import Home
 from tests.flows.scene import NIGHT, Scene, scene
 
-Files = dict[str, str | bytes]
+Files = Mapping[str, str | bytes]
 """``source/name`` in the inbox -> content."""
 
 DAYS = tuple(NIGHT + timedelta(days=night) for night in range(3))
@@ -49,6 +49,12 @@ def listed(names: Iterable[str]) -> str:
 def source(name: str, reader: str, more: str = "") -> str:
     """Settings of a source."""
     return f'[sources.{name}]\nreader = "{reader}"\n{more}'
+
+
+def sends(name: str, reader: str, *nights: Files) -> Sender:
+    """A source of that name alone; its files are named without it."""
+    named = ({f"{name}/{file}": content for file, content in night.items()} for night in nights)
+    return Sender(*named, settings=source(name, reader))
 
 
 @dataclass(frozen=True)

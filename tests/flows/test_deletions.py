@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.flows.scene import NIGHT
-from tests.flows.senders import Nights, Sender, source
+from tests.flows.senders import Nights, sends
 
 STANDING = "SELECT result_id, value FROM observation ORDER BY result_id"
 
@@ -59,38 +59,37 @@ def deletion(*urls: str) -> str:
     return ndjson({"resourceType": "Bundle", "type": "transaction", "entry": entries})
 
 
-def sender(name: str, *nights: dict[str, str]) -> Sender:
-    """A FHIR source of that name, which sends these files night after night."""
-    files = [{f"{name}/{file}": content for file, content in night.items()} for night in nights]
-    return Sender(*files, settings=source(name, "fhir"))
-
-
-ONE_OF_TWO = sender(
+ONE_OF_TWO = sends(
     "one_of_two",
+    "fhir",
     {"Observation.ndjson": ndjson(glucose("DON", "a", 90), glucose("DON", "b", 91))},
     {"deleted.ndjson": deletion("Observation/a")},
 )
-SAME_NIGHT = sender(
+SAME_NIGHT = sends(
     "same_night",
+    "fhir",
     {
         "a-Observation.ndjson": ndjson(glucose("DOT", "a", 90, issued=f"{NIGHT}T14:00:00Z")),
         "deleted.ndjson": deletion("Observation/a"),
     },
 )
-COMPONENTS = sender(
+COMPONENTS = sends(
     "components",
+    "fhir",
     {"Observation.ndjson": ndjson(pressure("DEB", "bp"), pressure("DEB", "other"))},
     {"deleted.ndjson": deletion("Observation/bp")},
 )
-SENT_AGAIN = sender(
+SENT_AGAIN = sends(
     "sent_again",
+    "fhir",
     {"Observation.ndjson": ndjson(glucose("DAN", "a", 90))},
     {"deleted.ndjson": deletion("Observation/a")},
     {"again.ndjson": ndjson(glucose("DAN", "a", 92, issued="2026-03-02T12:00:00Z"))},
 )
 OF_NOTHING = {
-    url: sender(
+    url: sends(
         name,
+        "fhir",
         {"Observation.ndjson": ndjson(glucose(patient, "a", 90))},
         {"deleted.ndjson": deletion(url)},
     )
@@ -99,9 +98,9 @@ OF_NOTHING = {
         ("of_no_condition", "DEE", "Condition/a"),
     )
 }
-NO_RESULT, NO_CONDITION = OF_NOTHING.values()
-STAYS = sender("one_source", {"Observation.ndjson": ndjson(glucose("DIA", "a", 90))})
-ANOTHERS = sender("other_source", {}, {"deleted.ndjson": deletion("Observation/a")})
+NO_RESULT, NO_CONDITION = OF_NOTHING.values()  # what has a name is sent
+STAYS = sends("one_source", "fhir", {"Observation.ndjson": ndjson(glucose("DIA", "a", 90))})
+ANOTHERS = sends("other_source", "fhir", {}, {"deleted.ndjson": deletion("Observation/a")})
 DIABETES = {
     "resourceType": "Condition",
     "id": "c1",
@@ -109,8 +108,9 @@ DIABETES = {
     "code": {"coding": [{"system": "http://snomed.info/sct", "code": "44054006"}]},
     "onsetDateTime": "2020-01-01",
 }
-CONDITION = sender(
+CONDITION = sends(
     "condition",
+    "fhir",
     {"Condition.ndjson": ndjson(DIABETES)},
     {"deleted.ndjson": deletion("Condition/c1")},
 )

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from tests.flows.scene import CLIMBING, FIRST_DRAW, FLAT, MARKED, NIGHT
-from tests.flows.senders import Files, Nights, Sender, source
+from tests.flows.senders import Nights, Sender, sends, source
 
 HEAD = r"MSH|^~\&|LIS|LAB A|EHR|CLINIC|{sent}||{kind}|{number}|P|2.5.1"
 UNITS = {"20448-7": "u[IU]/mL", "1558-6": "mg/dL"}
@@ -51,14 +51,6 @@ def merge(old: str, new: str, sent: str) -> str:
     )
 
 
-def lab(name: str, *nights: dict[str, str]) -> Sender:
-    """A laboratory of that name, which sends these files night after night."""
-    files: list[Files] = [
-        {f"{name}/{file}": content for file, content in night.items()} for night in nights
-    ]
-    return Sender(*files, settings=source(name, "hl7v2"))
-
-
 BOTH = Sender({"hl7v2/all.hl7": reports("HANNA", CLIMBING) + reports("HUGO", FLAT)})
 
 
@@ -82,13 +74,15 @@ def again(patient: str, obx: str, days: int) -> str:
     return report(patient, FIRST_DRAW, obx, sent=FIRST_DRAW + timedelta(days=days))
 
 
-CORRECTED = lab(
+CORRECTED = sends(
     "lab_corrected",
+    "hl7v2",
     {"1.hl7": first_draw("HETTY"), "2.hl7": "\n" + first_draw("HETTY")},
     {"3.hl7": again("HETTY", result("20448-7", 6.5, "C"), days=2)},
 )
-TAKEN_BACK = lab(
+TAKEN_BACK = sends(
     "lab_deleted",
+    "hl7v2",
     {
         "1.hl7": first_draw("HANK"),
         "2.hl7": again("HANK", "OBX|1|NM|20448-7^x^LN||||||||D", days=1),
@@ -113,8 +107,9 @@ def joined() -> Sender:
     texts = [text for _, text in draws("HOPE", CLIMBING)[2:]]
     former = "".join(texts[:2]).replace("HOPE^^^", "HERA^^^")
     late = report("HERA", NIGHT, result("20448-7", 9.0), result("1558-6", 88), sent=NIGHT)
-    return lab(
+    return sends(
         "lab_merged",
+        "hl7v2",
         {"1.hl7": former + "".join(texts[2:])},
         {"2.hl7": merge("HERA", "HOPE", "20260228100000")},
         {"3.hl7": late},
@@ -141,8 +136,9 @@ def corrected_later(name: str, old: str, new: str, *, is_merged: bool) -> Sender
     on = date(2026, 1, 10)
     correction = report(new, on, result("20448-7", 12, status="C"), sent=on + timedelta(days=2))
     merged = merge(old, new, f"{on:%Y%m%d}160000") if is_merged else ""
-    return lab(
+    return sends(
         name,
+        "hl7v2",
         {"1.hl7": report(old, on, result("20448-7", 9))},
         {"2.hl7": merged + correction.replace(f"{new}-", f"{old}-")},
     )
@@ -182,8 +178,9 @@ ODD = report(
     "OBX|5|NM|1558-6^x^LN|3|95|mg/dL|||||F",
 )
 TIMELESS = ODD.replace("20210110080", "2021013908").replace("HILDA", "HEIDI")
-NOT_UNDERSTOOD = lab(
+NOT_UNDERSTOOD = sends(
     "lab_odd",
+    "hl7v2",
     {"1.hl7": ODD, "2.hl7": TIMELESS.replace("PID|1||HEIDI^^^HOSP^MR", "PID|1||")},
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -132,11 +133,11 @@ def test_patients_computed_a_few_at_a_time_give_the_digest_of_all_at_once(
     assert len(shards) > 2
 
 
-def test_a_night_costs_what_arrived_not_what_is_stored(scene: Scene) -> None:
-    scene.people()
-    first = scene.night(NIGHT)["steps"]
-    scene.drop("clinic_csv/labs-9.csv", labs(result("NEW", date(2026, 2, 2), INSULIN, 7)))
-    second = scene.night(NIGHT + timedelta(days=1))["steps"]
+def test_a_night_costs_what_arrived_not_what_is_stored(begun: Scene) -> None:
+    steps = begun.ledger("SELECT name, counts FROM step")
+    first = {step["name"]: json.loads(step["counts"]) for step in steps}
+    begun.drop("clinic_csv/labs-9.csv", labs(result("NEW", date(2026, 2, 2), INSULIN, 7)))
+    second = begun.night(NIGHT + timedelta(days=1))["steps"]
 
     assert first["transform"]["patients changed"] == 3
     assert second["transform"]["patients changed"] == 1

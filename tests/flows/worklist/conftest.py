@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.flows import scene as scenes
+from tests.flows.once import made_once
 from tests.flows.scene import CLIMBING, FLAT, NIGHT, Scene, labs, patients, series
 from tests.flows.worklist.visiting import HOSTILE, OTHER, SETTINGS
 
@@ -22,7 +23,12 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """A home after one night: Ann of the north and Bea of the south climb, and so does somebody of
     no panel whose name is an attack; Flo is flat."""
-    made = scenes.scene(tmp_path_factory.mktemp("clinic") / "home")
+    return Scene(scenes.Home(made_once(tmp_path_factory, "clinic", make) / "home"))
+
+
+def make(root: Path) -> None:
+    """Make that home."""
+    made = scenes.scene(root / "home")
     made.set(SETTINGS)
     quoted = '"' + HOSTILE.replace('"', '""') + '"'
     odd = (row.replace("X1", quoted, 1) for row in series("X1"))
@@ -33,7 +39,6 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     panels = made.home.root / "panels.csv"
     panels.write_text("patient_id,panel\nANN,north\nFLO,north\nBEA,south\n", encoding="utf-8")
     made.night(NIGHT)
-    return made
 
 
 @pytest.fixture

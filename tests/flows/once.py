@@ -1,0 +1,23 @@
+"""What takes long to make and is only looked at or copied: made by one worker for all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+
+import pytest
+
+
+def made_once(folders: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that the first worker to want it makes, while others who want it wait."""
+    own = folders.getbasetemp()
+    place = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    with place.with_suffix(".lock").open("w") as held:
+        flock(held, LOCK_EX)
+        if not place.exists():
+            under_way = folders.mktemp(name)
+            make(under_way)
+            under_way.rename(place)
+    return place
