@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from tests.flows.scene import CLIMBING, FLAT, Scene, labs, patients, series
-from tests.flows.scene import scene as empty_scene
+from tests.flows.senders import Nights, Sender, sends
 
 REAL = Path(__file__).parents[2].parent / "shared" / "realdata"
 NHANES = """
@@ -21,16 +22,18 @@ patient_prefix = "N"
 observed_at = "2017-07-01"
 """
 
-PEOPLE = {"1": ("ANN", CLIMBING), "2": ("FLO", FLAT)}
-PERSONS = "person_id,gender_concept_id,year_of_birth,month_of_birth,day_of_birth\n" + "".join(
-    f"{person},8532,1970,2,3\n" for person in PEOPLE
-)
+
+def persons(climbing: str, flat: str) -> str:
+    """Both in a PERSON table."""
+    head = "person_id,gender_concept_id,year_of_birth,month_of_birth,day_of_birth\n"
+    return head + "".join(f"{person},8532,1970,2,3\n" for person in (climbing, flat))
 
 
-def measurements() -> pl.DataFrame:
+def measurements(climbing: str, flat: str) -> pl.DataFrame:
     """The draws of :func:`series` as a MEASUREMENT table."""
-    rows = [line.split(",") for _, draws in PEOPLE.values() for line in series("", draws)]
-    people = [person for person, (_, draws) in PEOPLE.items() for _ in range(2 * len(draws))]
+    of = {climbing: CLIMBING, flat: FLAT}
+    rows = [line.split(",") for draws in of.values() for line in series("", draws)]
+    people = [person for person, draws in of.items() for _ in range(2 * len(draws))]
     return pl.DataFrame(
         {
             "measurement_id": range(1, len(rows) + 1),
@@ -56,21 +59,33 @@ def placed(scene: Scene) -> dict[str, tuple[int, int, int]]:
     return {file: (rows_in, accepted, waiting) for file, rows_in, accepted, waiting, _ in rows}
 
 
-def test_the_tables_of_a_model_find_whom_the_plain_files_find(scene: Scene, tmp_path: Path) -> None:
-    plain = empty_scene(tmp_path / "plain")
-    plain.drop("clinic_csv/labs.csv", labs(*series("1"), *series("2", FLAT)))
-    plain.drop("clinic_csv/patients.csv", patients("1", "2"))
-    plain.night()
-    scene.drop("omop/PERSON.csv", PERSONS.upper())
-    scene.drop("omop/measurement_0001.csv", measurements().write_csv(separator="\t"))
-    scene.drop("omop/death.csv", "person_id,death_date\n9,2020-01-01\n")
-    scene.drop("omop/CONCEPT.csv", "concept_id\n1\n2\n3\n")
+PLAIN = sends(
+    "plain_files",
+    "clinic_csv",
+    {
+        "labs.csv": labs(*series("plain-1"), *series("plain-2", FLAT)),
+        "patients.csv": patients("plain-1", "plain-2"),
+    },
+)
+TABLES = Sender(
+    {
+        "omop/PERSON.csv": persons("1", "2").upper(),
+        "omop/measurement_0001.csv": measurements("1", "2").write_csv(separator="\t"),
+        "omop/death.csv": "person_id,death_date\n9,2020-01-01\n",
+        "omop/CONCEPT.csv": "concept_id\n1\n2\n3\n",
+    }
+)
 
-    scene.night()
 
-    assert scene.statuses() == plain.statuses()
+def test_the_tables_of_a_model_find_whom_the_plain_files_find(nights: Nights) -> None:
+    plain, scene = nights.after(PLAIN), nights.after(TABLES)
+
+    assert {f"plain-{who}": status for who, status in scene.statuses().items()} == plain.statuses()
     assert set(scene.statuses()) == {"1", "2"}
-    pairs = "SELECT patient_id, insulin_uiu_ml, glucose_mg_dl FROM fasting_pair ORDER BY ALL"
+    pairs = (
+        "SELECT right(patient_id, 1), insulin_uiu_ml, glucose_mg_dl FROM fasting_pair ORDER BY ALL"
+    )
+    assert len(scene.rows(pairs)) == 12
     assert scene.rows(pairs) == plain.rows(pairs)
     assert placed(scene) == {
         "PERSON.csv": (2, 2, 0),
@@ -82,21 +97,31 @@ def test_the_tables_of_a_model_find_whom_the_plain_files_find(scene: Scene, tmp_
     assert scene.rows(states) == [("set_aside", True)]
 
 
-def test_what_contradicts_itself_waits_and_parquet_is_as_good_as_text(
-    scene: Scene, tmp_path: Path
-) -> None:
-    table = measurements().with_columns(
+def contradicting() -> bytes:
+    """A Parquet file of which one row states another unit and one another code."""
+    table = measurements("11", "12").with_columns(
         unit_source_value=pl.when(pl.col("measurement_id") == 3).then(pl.lit("mmol/L")),
         measurement_source_value=pl.when(pl.col("measurement_id") == 5)
         .then(pl.lit("1558-6"))
         .otherwise("measurement_source_value"),
     )
-    table.write_parquet(tmp_path / "made.parquet")
-    scene.drop("omop/measurement.parquet", (tmp_path / "made.parquet").read_bytes())
-    scene.drop("omop/person.csv", PERSONS + "3,8507,1980,,\n")
+    made = io.BytesIO()
+    table.write_parquet(made)
+    return made.getvalue()
 
-    scene.night()
 
+CONTRADICTING = sends(
+    "omop_in_doubt",
+    "omop",
+    {
+        "measurement.parquet": contradicting(),
+        "person.csv": persons("11", "12") + "13,8507,1980,,\n",
+    },
+)
+
+
+def test_what_contradicts_itself_waits_and_parquet_is_as_good_as_text(nights: Nights) -> None:
+    scene = nights.after(CONTRADICTING)
     assert placed(scene) == {"measurement.parquet": (24, 22, 2), "person.csv": (3, 2, 1)}
     waiting = "SELECT file, line, reasons, row FROM quarantine ORDER BY file, line"
     (unit, code, born) = scene.rows(waiting)
@@ -106,20 +131,24 @@ def test_what_contradicts_itself_waits_and_parquet_is_as_good_as_text(
     assert born[2] == ["birth_date_is_readable"]
 
 
-def test_a_drug_that_cannot_be_judged_waits_with_its_concept(scene: Scene) -> None:
-    scene.drop("omop/measurement.csv", measurements().write_csv())
-    scene.drop("omop/person.csv", PERSONS)
-    scene.drop(
-        "omop/drug_exposure.csv",
-        "drug_exposure_id,person_id,drug_concept_id,drug_exposure_start_date,"
+DRUGS = sends(
+    "omop_with_drugs",
+    "omop",
+    {
+        "measurement.csv": measurements("21", "22").write_csv(),
+        "person.csv": persons("21", "22"),
+        "drug_exposure.csv": "drug_exposure_id,person_id,drug_concept_id,drug_exposure_start_date,"
         "drug_exposure_end_date,drug_source_value\n"
-        "1,1,19009384,2020-01-01,2030-01-01,00002-8715-01\n2,2,1503297,2020-01-01,,00093-1048\n",
-    )
+        "1,21,19009384,2020-01-01,2030-01-01,00002-8715-01\n"
+        "2,22,1503297,2020-01-01,,00093-1048\n",
+    },
+)
 
-    scene.night()
 
-    assert scene.statuses()["1"] == "excluded"
-    assert scene.statuses()["2"] != "excluded"
+def test_a_drug_that_cannot_be_judged_waits_with_its_concept(nights: Nights) -> None:
+    scene = nights.after(DRUGS)
+    assert scene.statuses()["21"] == "excluded"
+    assert scene.statuses()["22"] != "excluded"
     assert placed(scene)["drug_exposure.csv"] == (2, 1, 1)
     assert scene.waiting() == {"drug_exposure.csv": ["concept_unknown:drug_concept_id 1503297"]}
 
