@@ -12,29 +12,11 @@ import duckdb
 import pytest
 
 from flows.doctor import verified
-from tests.faults.doomed import NEXT, Outcome, copied, outcome, prepared, readable
+from tests.faults.doomed import NEXT, Outcome, copied, outcome, readable
 from tests.flows.scene import Scene, decoded
 
 RECORD = "SELECT patient_id, status, known_from, known_to FROM status_version ORDER BY ALL"
 WRITES = "UPDATE store.patient_status SET status = 'excluded'"
-
-
-@pytest.fixture(scope="module")
-def before(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    return prepared(tmp_path_factory.mktemp("before") / "home")
-
-
-@pytest.fixture(scope="module")
-def quiet(before: Scene, tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """The next night, undisturbed."""
-    scene = copied(before, tmp_path_factory.mktemp("quiet") / "home")
-    scene.night(NEXT)
-    return scene
-
-
-@pytest.fixture
-def undisturbed(quiet: Scene) -> Outcome:
-    return outcome(quiet)
 
 
 @pytest.fixture

@@ -8,20 +8,8 @@ from pathlib import Path
 import pytest
 
 from flows.doctor import verified
-from tests.faults.doomed import NEXT, Outcome, copied, killed, outcome, prepared
+from tests.faults.doomed import NEXT, Outcome, copied, killed, outcome
 from tests.flows.scene import Scene
-
-
-@pytest.fixture(scope="module")
-def before(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    return prepared(tmp_path_factory.mktemp("before") / "home")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(before: Scene, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    scene = copied(before, tmp_path_factory.mktemp("undisturbed") / "home")
-    scene.night(NEXT)
-    return outcome(scene)
 
 
 @pytest.mark.parametrize("place", ["after land", "after alert", "after publish"])

@@ -12,7 +12,6 @@ from flows import replay
 from flows.differing import Comparer, Past
 from flows.replay import as_verdict, replayed
 from flows.version import Version, changed, version
-from tests.flows import scene as scenes
 from tests.flows.scene import NIGHT, QUICK, Scene, now
 from tests.flows.test_models import copied
 from transforms.approvals import Approval
@@ -20,12 +19,9 @@ from warehouse.ledger import Ledger
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def home(first_night: Scene, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """One night, to be copied and changed."""
-    made = scenes.scene(tmp_path_factory.mktemp("replayed") / "home")
-    made.people()
-    made.night(NIGHT)
-    return made
+    return first_night.copied(tmp_path_factory.mktemp("replayed") / "home")
 
 
 def again(scene: Scene) -> dict[str, Any]:
