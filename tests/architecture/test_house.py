@@ -29,13 +29,15 @@ def sources(*folders: str) -> list[Path]:
     return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
 
 
+def trees(*folders: str) -> list[tuple[str, ast.Module]]:
+    """Every file, by its name."""
+    return [(str(path.relative_to(ROOT)), parsed(path)) for path in sources(*folders)]
+
+
 @cache
-def trees(*folders: str) -> tuple[tuple[str, ast.Module], ...]:
-    """Every file, parsed once for all that is asked of it."""
-    return tuple(
-        (str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8")))
-        for path in sources(*folders)
-    )
+def parsed(path: Path) -> ast.Module:
+    """A file, parsed once for all that is asked of it."""
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
