@@ -126,4 +126,4 @@ def shared(home: Scene, senders: list[Sender]) -> list[str]:
 
 def nights(root: Path) -> Nights:
     """The homes that were made there."""
-    return Nights(tuple(Scene(Home(path)) for path in sorted(root.glob("after-*"))))
+    return Nights(tuple(Scene(Home(root / f"after-{day}")) for day in DAYS))
