@@ -31,8 +31,9 @@ from warehouse.store import frame
 Row = dict[str, Any]
 OPERATOR = "operator"
 _EPISODES = (
-    "SELECT patient_id, rule, began_on, ended_on, tier, tier_now, p, p_on, is_excluded "
-    "FROM store.episode WHERE ended_on IS NULL OR patient_id IN (SELECT unnest(?::VARCHAR[]))"
+    "SELECT patient_id, rule, began_on, ended_on, tier, tier_now, p, p_on, is_marked, "
+    "is_excluded FROM store.episode "
+    "WHERE ended_on IS NULL OR patient_id IN (SELECT unnest(?::VARCHAR[]))"
 )
 _OVERDUE = (
     "SELECT count(*) AS n FROM store.quarantine WHERE state = 'waiting' AND first_seen_on < ?"

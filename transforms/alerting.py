@@ -41,6 +41,7 @@ class Episode:
     tier_now: str | None = None
     p: float | None = None
     p_on: date | None = None
+    is_marked: bool = True
     is_excluded: bool = False
 
     @property
@@ -350,12 +351,14 @@ def _is_overdue(alert: Alert, terms: Terms) -> bool:
 def _openings(
     episodes: Sequence[Episode], taken: set[tuple[str, str, date]], known: set[str], terms: Terms
 ) -> list[Happening]:
-    """What is new and is still so: a person long not drawn is news with the next draw."""
+    """What is new and is still so: who was long not drawn, or whose newest draw only keeps an
+    episode open, is news with the next draw that marks them."""
     events = []
     for episode in episodes:
         key = (episode.patient_id, episode.rule, episode.began_on)
         is_new = key not in taken and terms.number(*key) not in known
-        if is_new and episode.ended_on is None and terms.is_fresh(episode):
+        is_so = episode.ended_on is None and episode.is_marked and terms.is_fresh(episode)
+        if is_new and is_so:
             facts: dict[str, Fact] = {
                 "patient_id": episode.patient_id,
                 "rule": episode.rule,

@@ -26,6 +26,7 @@ EPISODE = {
     "tier_now": pl.String,
     "p": pl.Float64,
     "p_on": pl.Date,
+    "is_marked": pl.Boolean,
     "is_excluded": pl.Boolean,
 }
 """A row of :func:`episodes`."""
@@ -45,8 +46,9 @@ def episodes(
     Returns:
         :data:`EPISODE`, sorted: ``ended_on`` is null while it lasts, ``tier`` the highest that was
         sure (of the rule that has tiers), ``tier_on`` the draw with which it came, ``tier_now`` and
-        ``p`` the tier and ``p_climbing_unseen`` of its newest draw (``p_on``), ``is_excluded``
-        whether an exclusion ended it.
+        ``p`` the tier and ``p_climbing_unseen`` of its newest draw (``p_on``), ``is_marked``
+        whether the status rule marks the person after that draw or hysteresis alone keeps the
+        episode open, ``is_excluded`` whether an exclusion ended it.
     """
     draws = (
         with_exclusions(findings.rename({"drawn_on": "on"}), excluded)
@@ -76,6 +78,7 @@ def _of_rule(draws: pl.LazyFrame, alert_rule: AlertRule, as_of: date, rule: Rule
             now=pl.col("rank").last(),
             p=pl.col("p_climbing_unseen").last(),
             p_on=pl.col("on").last(),
+            is_marked=pl.col("is_marked").last(),
             excluded_on=pl.col("excluded_on").last(),
         )
     )
@@ -90,6 +93,7 @@ def _of_rule(draws: pl.LazyFrame, alert_rule: AlertRule, as_of: date, rule: Rule
         tier_now=pl.col("now").replace_strict(tiers, default=None, return_dtype=pl.String),
         p="p",
         p_on="p_on",
+        is_marked="is_marked",
         is_excluded=(pl.col("ended_on") == pl.col("excluded_on")).fill_null(value=False),
     ).cast(EPISODE)  # type: ignore[arg-type]
 
@@ -97,14 +101,15 @@ def _of_rule(draws: pl.LazyFrame, alert_rule: AlertRule, as_of: date, rule: Rule
 def _moments(draws: pl.LazyFrame, alert_rule: AlertRule) -> pl.LazyFrame:
     """The draws and whether an episode is open after each: opened, and not yet clearly gone."""
     opens = pl.col("finding").is_in(alert_rule.findings).fill_null(value=False)
+    marked = draws.with_columns(is_marked=opens)
     gone = pl.col("finding").is_null() | (pl.col(alert_rule.column) < alert_rule.keeps)
     said = (
-        pl.when("is_excluded").then(statement=False).when(opens).then(statement=True)
+        pl.when("is_excluded").then(statement=False).when("is_marked").then(statement=True)
         .when(gone).then(statement=False)
     )  # fmt: skip
     is_open = said.forward_fill().over("patient_id").fill_null(value=False)
     until = pl.col("excluded_on").fill_null(pl.lit(NEVER))
-    return draws.with_columns(holds=is_open & ~pl.col("is_excluded"), until=until)
+    return marked.with_columns(holds=is_open & ~pl.col("is_excluded"), until=until)
 
 
 def _rank() -> pl.Expr:

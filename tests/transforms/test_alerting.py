@@ -61,6 +61,16 @@ def test_an_old_draw_opens_nothing_and_ends_nothing(days: int, opens: bool) -> N
     assert happened(old, alerts=(replace(KNOWN, episode=old.began_on),)) == []
 
 
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_draw_that_only_keeps_an_episode_open_opens_nothing_and_ends_nothing(
+    marked: bool,
+) -> None:
+    number = f"ANN-climbing_unseen-{BEGAN}"
+    ground = replace(GROUND, p=0.25, is_marked=marked)
+    assert happened(ground, alerts=()) == ([(number, "opened")] if marked else [])
+    assert happened(ground) == []
+
+
 def test_ground_that_ended_before_anyone_knew_opens_nothing() -> None:
     assert happened(replace(GROUND, ended_on=DAY), alerts=()) == []
 

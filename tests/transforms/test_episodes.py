@@ -155,10 +155,22 @@ def test_noise_near_the_border_gives_one_notice_an_episode() -> None:
     assert naive > 1.8 * ground.height, "without episodes every draw in the list is news"
 
 
-def test_what_stands_now_is_dated_by_the_newest_draw_of_the_episode() -> None:
-    said = [climbing(0.6), climbing(0.7), climbing(0.05), climbing(0.9)]
+NOW = [
+    (
+        [climbing(0.6), climbing(0.7), climbing(0.05), climbing(0.9)],
+        [(on(0), 0.7, on(1), True), (on(3), 0.9, on(3), True)],
+    ),
+    ([climbing(0.6), climbing(0.2)], [(on(0), 0.2, on(1), False)]),
+    ([climbing(0.6), climbing(0.2), climbing(0.4)], [(on(0), 0.4, on(2), True)]),
+]
+
+
+@pytest.mark.parametrize(("said", "stands"), NOW, ids=["ended", "kept open", "marked again"])
+def test_what_stands_now_is_of_the_newest_draw_of_the_episode(
+    said: list[dict[str, Any]], stands: list[tuple[Any, ...]]
+) -> None:
     blank = {"glucose_level_mg_dl": 90.0, "patient_id": "p"}
     draws = [{**blank, **item, "drawn_on": on(n)} for n, item in enumerate(said)]
     spans = pl.LazyFrame(schema=SPANS)
     rows = episodes(pl.LazyFrame(draws), spans, TONIGHT).collect().filter(rule="climbing_unseen")
-    assert rows.select("began_on", "p", "p_on").rows() == [(on(0), 0.7, on(1)), (on(3), 0.9, on(3))]
+    assert rows.select("began_on", "p", "p_on", "is_marked").rows() == stands

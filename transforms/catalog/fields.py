@@ -485,6 +485,11 @@ FIELDS: dict[str, Field] = {
     "tier_on": Field("DATE", "The draw with which the tier was reached."),
     "tier_now": Field("VARCHAR", "The tier after the newest draw of the episode."),
     "p_on": Field("DATE", "The newest draw of the episode, after which `p` and `tier_now` stand."),
+    "is_marked": Field(
+        "BOOLEAN",
+        "Whether the status rule marks the person after the newest draw of the episode; if not, "
+        "hysteresis alone keeps it open.",
+    ),
     "p": Field("DOUBLE", "p_climbing_unseen after the newest draw of the episode.", "1"),
     "is_excluded": Field("BOOLEAN", "Whether an exclusion ended it."),
     "told_on": Field("DATE", "The night someone was first told of it as it is; null: nobody."),

@@ -145,7 +145,7 @@ PASSAGES: dict[str, Passage] = {
         "false_shuffled is_held arrivals p_silence rows_tonight rows_usual step n_before "
         "n_excluded n_after direction bridged_value change_pct rcv_fall_pct rcv_rise_pct n "
         "slope_pct_year slope_low slope_high signals_measured signals_with_course is_selective "
-        "alerts quantiles limit p is_excluded escalated is_useful event_id by_hand place bound "
+        "alerts quantiles limit p is_excluded is_marked escalated is_useful event_id by_hand place bound "
         "holds_unknown age_years n_exclusions raised_before lower_glucose_mg_dl "
         "decompensation_signs evidence_value evidence_limit n_worsening n_others_known "
         "n_others_worsening reason_id number_records number_subjects excluded_records "

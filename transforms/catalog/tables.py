@@ -209,7 +209,7 @@ DERIVED: dict[str, Table] = {
         _table(
             "episode",
             "one row per patient, alert rule and draw from which there was ground for an alert",
-            "patient_id rule began_on ended_on tier tier_on tier_now p p_on is_excluded",
+            "patient_id rule began_on ended_on tier tier_on tier_now p p_on is_marked is_excluded",
             "patient_id rule began_on",
         ),
         _table(
