@@ -32,18 +32,27 @@ def index_values(inputs: pl.LazyFrame) -> pl.LazyFrame:
         input; an adult's height has none); sorted.
     """
     days = inputs.cache()
-    return pl.concat([_of(days, index) for index in INDICES]).sort(
+    return pl.concat([_of(days, index) for index in _measured(days)]).sort(
         "patient_id", "index", "observed_on"
     )
 
 
+def _measured(days: pl.LazyFrame) -> list[Index]:
+    """The indices whose inputs were each measured on some day; one at least, for its columns."""
+    some = days.select(pl.all().is_not_null().any()).collect().row(0, named=True)
+    return [index for index in INDICES if all(some[name] for name in _needs(index))] or [INDICES[0]]
+
+
+def _needs(index: Index) -> list[str]:
+    return [item.column for item in index.inputs if item.kind != "person"]
+
+
 def _of(days: pl.LazyFrame, index: Index) -> pl.LazyFrame:
     """One index, on the days on which all that it needs was measured."""
-    measured = [item.column for item in index.inputs if item.kind != "person"]
     level = (-pl.col("platform_effect")).exp()
     sound = pl.col("reason").is_null()
     return (
-        days.filter(pl.all_horizontal(pl.col(column).is_not_null() for column in measured))
+        days.filter(pl.all_horizontal(pl.col(column).is_not_null() for column in _needs(index)))
         .with_columns(value=index.formula, platform=_platform(index))
         .with_columns(reason=_reason(index))
         .with_columns(pl.col(column) * level for column in INSULIN if column in index.columns)
