@@ -23,7 +23,10 @@ demo: .venv/.runtime  ## a synthetic clinic, five nights, flags, a page and a ma
 	@$(BIN)/undertow demo
 
 test: .venv/.dev  ## the default suite
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+proofs: .venv/.dev  ## the rest: many nights, replays, real files, own models, Prefect, hostile files
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 check: .venv/.dev  ## style, types, layers, lock
 	@$(BIN)/ruff check .
@@ -57,4 +60,4 @@ lock:  ## resolve the two lock files again (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11 pyproject.toml --group build -o requirements/runtime.txt
 	uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.11 pyproject.toml --group build --group dev -o requirements/dev.txt
 
-.PHONY: help setup demo test check format bench faults fuzz pages analysts lock
+.PHONY: help setup demo test proofs check format bench faults fuzz pages analysts lock

@@ -15,6 +15,8 @@ from flows.doctor import verified
 from tests.faults.doomed import NEXT, Outcome, copied, outcome, readable
 from tests.flows.scene import Scene, decoded
 
+pytestmark = pytest.mark.slow
+
 RECORD = "SELECT patient_id, status, known_from, known_to FROM status_version ORDER BY ALL"
 WRITES = "UPDATE store.patient_status SET status = 'excluded'"
 

@@ -28,6 +28,8 @@ from transforms.telling import book
 from warehouse import alerts
 from warehouse.ledger import Ledger
 
+pytestmark = pytest.mark.slow
+
 NEXT, WEEK, FORTNIGHT = (NIGHT + timedelta(days=n) for n in (1, 8, 16))
 SLOW = (5.0, 5.6, 7.0, 8.2, 10.5, 12.6)
 PEOPLE = ("ANN", "BEA", "CAT", "DOG", "EVE", "FAY", "GIL", "HAL")

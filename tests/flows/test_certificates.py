@@ -18,6 +18,8 @@ from transforms import certificate_again as again
 from transforms.certificate import MOST_BYTES, SCHEMA, Certificate, decoded, encoded, hash_of
 from transforms.certificate_checks import CHECKS
 
+pytestmark = pytest.mark.slow
+
 NAMES = [check.name for check in CHECKS]
 LANDED = ["landed models", "landed rows", "published"]
 KINDS = {

@@ -28,6 +28,8 @@ from tests.flows.test_models import copied
 from transforms.catalog.alert_rules import CLOSING
 from transforms.catalog.rule import HOLD
 
+pytestmark = pytest.mark.slow
+
 NEXT, LATER = NIGHT + timedelta(days=1), NIGHT + timedelta(days=2)
 ODD_LAB = "<b>x</b>&"
 CLIMBERS, OTHERS = HOLD.fewest_listed + 4, 60

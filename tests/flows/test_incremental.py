@@ -13,6 +13,8 @@ import pytest
 from flows import compute
 from tests.flows.scene import GLUCOSE, INSULIN, NIGHT, Scene, labs, patients, result
 
+pytestmark = pytest.mark.slow
+
 NIGHTS = 3
 PEOPLE = tuple(f"P{number}" for number in range(1, 8))
 Delivery = tuple[str, str]

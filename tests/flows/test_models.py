@@ -21,6 +21,8 @@ from transforms.frozen import SHIPPED, decoded
 from transforms.synthetic.physiology import CLEAN, cohort
 from warehouse.ledger import Ledger
 
+pytestmark = pytest.mark.slow
+
 ENOUGH = 40
 """People from which a clinic has its own model here, instead of thousands."""
 PEOPLE = 80

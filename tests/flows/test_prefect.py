@@ -16,6 +16,8 @@ from tests.flows import scene as scenes
 from tests.flows.scene import MARKED, Scene
 from tests.flows.test_privacy import CANARIES, NAME, PATIENT, drop_canaries
 
+pytestmark = pytest.mark.slow
+
 SECRET = "hunter2-canary-password"
 NIGHTS = """
 import os, sys

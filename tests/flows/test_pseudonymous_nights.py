@@ -23,6 +23,8 @@ from transforms.catalog.tables import TABLES
 from warehouse import pseudonyms
 from warehouse.pseudonyms import CROSSWALK, is_pseudonymous
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND, THIRD = date(2026, 4, 1), date(2026, 4, 2), date(2026, 4, 3)
 LATER = result("ANN", date(2026, 3, 28), "1558-6", 88)
 

@@ -22,9 +22,10 @@ from tests.flows.real_files import LABS, REAL, SAID, dropped, settings, source_o
 from tests.flows.real_texts import codes, texts
 from tests.flows.scene import Scene
 
-pytestmark = pytest.mark.skipif(
-    not REAL.is_dir(), reason="the real files are not beside the project"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not beside the project"),
+]
 
 IS_WHOLE = os.environ.get("REAL_FILES") == "all"
 FIRST = date(2026, 11, 1)

@@ -17,6 +17,8 @@ from tests.flows.test_models import copied
 from transforms.approvals import Approval
 from warehouse.ledger import Ledger
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def home(first_night: Scene, tmp_path_factory: pytest.TempPathFactory) -> Scene:

@@ -11,6 +11,8 @@ import pytest
 from tests.flows import scene as scenes
 from tests.flows.scene import GLUCOSE, INSULIN, NIGHT, Scene, decoded, labs
 
+pytestmark = pytest.mark.slow
+
 KNOWN = "SELECT value, unit, unit_basis FROM store.observation WHERE superseded_at IS NULL"
 
 

@@ -33,6 +33,8 @@ from tests.fuzz.seeds import seeds
 from transforms.landing import REJECTS, Opened, Reading, UnreadableError, shaped
 from transforms.readers import reader, reader_names
 
+pytestmark = pytest.mark.slow
+
 INPUTS = 24
 """A reader's seeds and the first changes of them; `make fuzz` reads for as long as it is told."""
 CASE = Case(b"x", "x")
