@@ -12,6 +12,8 @@ from tests.flows import pages
 from tests.flows.letters import WATCH, alarm, digest, heartbeat, quiet, sent, standalone
 from tests.flows.people import EVIL
 
+pytestmark = pytest.mark.slow
+
 Document = Callable[[], str]
 MAILS: dict[str, Document] = {
     "digest with detail": lambda: standalone(sent(digest(is_detailed=True))),

@@ -19,6 +19,8 @@ from transforms.alerting import Happening
 from warehouse import alerts
 from warehouse.ledger import Ledger
 
+pytestmark = pytest.mark.slow
+
 BACK = "the results it rested on were corrected"
 
 

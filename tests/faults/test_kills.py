@@ -11,6 +11,8 @@ from flows.doctor import verified
 from tests.faults.doomed import NEXT, Outcome, copied, killed, outcome
 from tests.flows.scene import Scene
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("place", ["after land", "after alert", "after publish"])
 def test_a_killed_night_run_again_ends_as_an_undisturbed_one(

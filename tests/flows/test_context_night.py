@@ -32,6 +32,8 @@ from tests.flows.context_scene import (
 from tests.flows.scene import NIGHT, Scene, labs
 from transforms.catalog.indices import INDICES, Index
 
+pytestmark = pytest.mark.slow
+
 ON = date(2026, 1, 5)
 DRUNK_AT = datetime(2026, 2, 2, 8)  # noqa: DTZ001
 NEXT = NIGHT + timedelta(days=1)

@@ -10,6 +10,8 @@ import pytest
 from tests.flows.scene import NIGHT
 from tests.flows.senders import Nights, sends
 
+pytestmark = pytest.mark.slow
+
 STANDING = "SELECT result_id, value FROM observation ORDER BY result_id"
 
 

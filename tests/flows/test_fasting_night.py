@@ -16,6 +16,8 @@ from tests.flows.context_scene import beside, meal, sensor
 from tests.flows.scene import CLIMBING, FIRST_DRAW, FLAT, NIGHT, Scene, decoded, labs, series
 from tests.flows.scene import patients as persons
 
+pytestmark = pytest.mark.slow
+
 DRAWN_ON = FIRST_DRAW + timedelta(days=365 * 5)
 DRAW = datetime.combine(DRAWN_ON, time(8))
 WORN_FROM = datetime(2026, 2, 3)  # noqa: DTZ001

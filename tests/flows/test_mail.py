@@ -25,6 +25,8 @@ from tests.flows.scene import (
     series,
 )
 
+pytestmark = pytest.mark.slow
+
 NEXT = NIGHT + timedelta(days=1)
 HOSTILE = """<script>alert('1')</script>"'&amp;"""
 CANARY, VALUE = "ZZCANARYPATIENT", 17.377

@@ -26,6 +26,8 @@ from tests.flows.rude_server import CLOSE, DRIP, LINE, LINES, MUTE, RudeServer, 
 from tests.flows.scene import as_mail
 from warehouse import outbox
 
+pytestmark = pytest.mark.slow
+
 SENT, PENDING, UNKNOWN, REFUSED = (
     ("sent",) * 3,
     ("pending",) * 3,
