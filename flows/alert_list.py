@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from flows.answering import answer
 from flows.home import Home
 from flows.reading import UnknownAlertError
 from flows.settings import Settings
-from transforms.alerting import ENDED, Alert
+from transforms.alerting import ENDED, Alert, NotPossibleError
+from transforms.telling import STICKY
 from warehouse import alerts
 from warehouse.alert_record import delivered
 from warehouse.ledger import Ledger
@@ -61,6 +62,24 @@ def answered(
     with opened(home) as ledger:
         alert = answer(ledger, settings, number, kind, facts, actor, now)
         return _row(alert, delivered(ledger))
+
+
+def held_by_burst(home: Home, night: date) -> list[str]:
+    """The numbers of the alerts that the burst of a night still holds.
+
+    Raises:
+        NotPossibleError: it holds none.
+    """
+    with opened(home) as ledger:
+        found = [
+            alert.alert_id
+            for alert in alerts.standing(ledger)
+            if (alert.quiet_because, alert.opened_on) == (STICKY, night)
+            and alert.state not in ENDED
+        ]
+    if not found:
+        raise NotPossibleError(f"no burst of {night} holds an alert")
+    return found
 
 
 def patient_of(home: Home, number: str) -> str:

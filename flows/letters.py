@@ -230,7 +230,7 @@ class Post:
                 said = (
                     f"{opened} alerts opened tonight, far more than usual: rather a fault of a "
                     "feed than people. None of them is told to the care team. Look at the feeds in "
-                    "the heartbeat; `undertow alerts release` lets them go."
+                    f"the heartbeat; `undertow alerts release --night {night}` lets them go."
                 )
                 messages.append(self._message("alarm", whom, ["burst", night], {"said": said}))
         return messages

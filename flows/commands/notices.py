@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import getpass
+from datetime import date
 from typing import Any
 
 import click
 
-from flows.commands.base import Command, clock, home_of, settings_of, shared, tell, warehouse
+from flows.commands.base import Command, Day, clock, home_of, settings_of, shared, tell, warehouse
 
 BY = click.option("--by", "actor", default=getpass.getuser, help="Who answers (default: you).")
 
@@ -86,10 +87,24 @@ def alerts_judge(is_useful: bool, why: str, **said: Any) -> None:  # noqa: ANN40
 
 
 @alerts.command("release")
-@_answers
-def alerts_release(**said: Any) -> None:  # noqa: ANN401
-    """Let one go that a burst holds: the next night tells it."""
-    _answer("released", {}, **said)
+@click.argument("numbers", nargs=-1, metavar="[NUMBER]...")
+@click.option("--night", type=Day(), help="All that the burst of that night holds.")
+@BY
+@shared
+def alerts_release(
+    numbers: tuple[str, ...], night: date | None, actor: str, home: str | None, as_json: bool
+) -> None:
+    """Let those go that a burst holds: the next night tells them, as the budget allows."""
+    from flows.alert_list import answered, as_text, held_by_burst
+    from flows.home import require
+
+    if bool(numbers) == bool(night):
+        raise click.UsageError("name alerts by their numbers, or a --night")
+    place = require(home_of(home))
+    settings, now = settings_of(place), clock()
+    wanted = held_by_burst(place, night) if night else numbers
+    rows = [answered(place, settings, number, "released", {}, actor, now) for number in wanted]
+    tell(rows, as_json, as_text(rows))
 
 
 def _answer(

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from flows.home import Home
-from tests.flows.scene import Scene
+from tests.flows.scene import NIGHT, Scene
+from transforms.alerting import Happening
+from warehouse import alerts
+from warehouse.ledger import Ledger
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +73,41 @@ def test_a_wrong_answer_is_usage_and_says_what_to_do(
     assert (answered.code, answered.out) == (2, "")
     assert said in answered.err
     assert len(ours.ledger("SELECT 1 FROM alert_event")) == before
+
+
+def held(scene: Scene, because: str) -> tuple[str, str]:
+    """Keep the one alert quiet; its number and its night."""
+    (row,) = scene.ledger("SELECT alert_id, opened_on FROM alert")
+    ledger = Ledger(scene.home.ledger)
+    with ledger.transaction():
+        event = Happening(row["alert_id"], "held", {"because": because})
+        alerts.note(ledger, [event], NIGHT, datetime.now(UTC))
+    ledger.close()
+    return row["alert_id"], row["opened_on"]
+
+
+def test_all_that_a_burst_of_a_night_holds_goes_at_once_and_no_other(
+    after: Scene, tmp_path: Path
+) -> None:
+    home = after.copied(tmp_path / "home")
+    number, night = held(home, "budget")
+    none = home.run("alerts", "release", "--night", night)
+    assert (none.code, f"no burst of {night} holds an alert" in none.err) == (1, True)
+
+    held(home, "burst")
+    assert home.run("alerts", "release", "--night", "2020-01-01").code == 1
+    said = home.run("alerts", "release", "--night", night, "--by", "operator", "--json")
+    assert [(row["alert_id"], row["quiet_because"]) for row in said.json] == [(number, None)]
+    held(home, "burst")
+    assert number in home.run("alerts", "release", number).out
+    last = "SELECT kind, actor FROM alert_event WHERE kind = 'released' ORDER BY event_id"
+    assert home.ledger(last)[0] == {"kind": "released", "actor": "operator"}
+
+
+@pytest.mark.parametrize("wanted", [(), ("A1", "--night", "2026-03-01")], ids=["none", "both"])
+def test_what_is_released_is_named_in_one_way(after: Scene, wanted: tuple[str, ...]) -> None:
+    said = after.run("alerts", "release", *wanted)
+    assert (said.code, "by their numbers, or a --night" in said.err) == (2, True)
 
 
 def test_a_change_is_tried_on_the_nights_that_were(after: Scene) -> None:
