@@ -1,7 +1,8 @@
 """Publish a night over many rows, beside a plain copy of the same bytes; and what is asked of it.
 
 A fifth of the rows are results, the rest days of wearables; fifty rows a person. Tonight one status
-in a hundred changes.
+in a hundred changes. Everyone is there with what decides of cohorts: views that compare it with
+every criterion are as long as people times criteria, and publishing must not ask for their rows.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 
+from transforms.catalog.criteria import criterion_frame
 from warehouse import nights, publish, store
 from warehouse.landed import sha256
 from warehouse.reading import connect
@@ -41,6 +43,9 @@ ROWS = {
     "FROM range({people}) r(i)",
     "cohort": "SELECT 'climbing_unseen' AS cohort, 'P' || i AS patient_id, "
     "DATE '2025-01-01' AS entered_on, 'v1' AS definition_version FROM range({people} // 20) r(i)",
+    "deciding_draw": "SELECT 'P' || i AS patient_id, DATE '2026-02-01' AS drawn_on, "
+    "20 + hash(i) % 60 AS age_years, 0 AS n_exclusions, 0 AS raised_before, "
+    "80 + hash(i) % 30 AS lower_glucose_mg_dl, 0 AS decompensation_signs FROM range({people}) r(i)",
     "tonight": "SELECT DATE '2026-03-01' AS as_of",
 }
 
@@ -53,6 +58,8 @@ def prepare(folder: Path, size: int) -> None:
     store.create(con)
     for name, rows in ROWS.items():
         con.execute(f"INSERT INTO store.{name} BY NAME {rows.format(**counts)}")
+    con.register("criteria", criterion_frame().to_arrow())
+    con.execute("INSERT INTO store.criterion BY NAME FROM criteria")
     con.execute(
         "INSERT INTO store.source_file (source, file_id, known_at) SELECT DISTINCT 'clinic', "
         "file_id, known_at FROM store.observation"
