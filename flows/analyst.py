@@ -17,7 +17,6 @@ from flows.reading import published_file
 from transforms.pseudonyms import Pads, pads
 from warehouse import pseudonyms, publish
 from warehouse.landed import sha256
-from warehouse.store import BLOCKS
 
 
 class UnknownPersonError(LookupError):
@@ -107,8 +106,7 @@ def _limits(night: Night) -> dict[str, str | bool | int | float | list[str]]:
     """DuckDB spills in clear text, so only into the night's private working space."""
     limits = night.settings.limits
     config: dict[str, str | bool | int | float | list[str]] = {
-        "temp_directory": str(night.scratch / "spill"),
-        **BLOCKS,
+        "temp_directory": str(night.scratch / "spill")
     }
     if limits.memory:
         config["memory_limit"] = limits.memory

@@ -19,7 +19,7 @@ import duckdb
 from transforms.catalog.fields import FIELDS
 from transforms.catalog.tables import TABLES
 from warehouse.landed import sync_folder
-from warehouse.store import BLOCKS, append, create_tables, quoted, table_digests
+from warehouse.store import append, create_tables, quoted, table_digests
 from warehouse.store import digest as digest_of
 
 LINK = "undertow.duckdb"
@@ -54,7 +54,7 @@ def blank() -> bytes:
     """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "blank.duckdb"
-        with duckdb.connect(str(path), config=dict(BLOCKS)) as con:
+        with duckdb.connect(str(path)) as con:
             create_tables(con)
             create_views(con)
         return path.read_bytes()

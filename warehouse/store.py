@@ -32,11 +32,6 @@ UNDIGESTED = frozenset(
 """Tables that name runs, clock times or other nights; a replayed night has others."""
 
 
-BLOCKS = {"default_block_size": "65536"}
-"""Of a file that is made. Of DuckDB's own 256 KB most is air where tables have a few rows: each of
-them takes whole blocks, which every night writes, hashes and copies. A large file grows by 5 %."""
-
-
 def connect(
     path: Path, scratch: Path, memory_limit: str = "", threads: int = 0
 ) -> duckdb.DuckDBPyConnection:
@@ -51,7 +46,6 @@ def connect(
     config: dict[str, str | bool | int | float | list[str]] = {
         "temp_directory": str(scratch / "spill"),
         "preserve_insertion_order": True,
-        **BLOCKS,
     }
     if memory_limit:
         config["memory_limit"] = memory_limit
