@@ -79,7 +79,7 @@ def _write_load_script(under_way: Export) -> None:
     lines = [
         f"CREATE TABLE IF NOT EXISTS {t} ({c} INTEGER PRIMARY KEY);" for t, c in beside.items()
     ]
-    known = ", ".join(f"({concept})" for concept in (omop.NO_CONCEPT, *omop.CONCEPTS.values()))
+    known = ", ".join(f"({concept})" for concept in omop.SAID)
     lines.append(f"INSERT INTO concept (concept_id) VALUES {known} ON CONFLICT DO NOTHING;")
     for shape in CDM:
         lines.append(f"{definition_sql(shape)};")

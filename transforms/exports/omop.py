@@ -62,6 +62,33 @@ CONCEPTS: dict[str, int] = {
 }
 """LOINC -> concept id: clinical.md section 1, where the row says which code an id belongs to."""
 
+UNITS: dict[str, int] = {
+    "u[IU]/mL": 9093,
+    "mg/dL": 8840,
+    "mg/L": 8751,
+    "mmol/L": 8753,
+    "g/dL": 8713,
+    "ng/mL": 8842,
+    "U/L": 8645,
+    "%": 8554,
+    "10*3/uL": 8848,
+    "10*6/uL": 8815,
+    "mm[Hg]": 8876,
+    "/min": 8541,
+    "kg": 9529,
+    "kg/m2": 9531,
+    "cm": 8582,
+    "h": 8505,
+    "min": 8550,
+    "ms": 9593,
+    "Cel": 586323,
+}
+"""Canonical unit -> standard concept of the vocabulary UCUM in OMOP's own (it spells u[IU]/mL as
+10*-6.[iU]/mL, "micro-international unit per milliliter", and U/L as [U]/L)."""
+
+SAID = (NO_CONCEPT, *CONCEPTS.values(), *UNITS.values())
+"""Every concept an export may name."""
+
 
 def persons(patients: pl.LazyFrame, codes: pl.LazyFrame) -> pl.LazyFrame:
     """PERSON of everyone whose year of birth is known: the model requires it.
@@ -92,6 +119,9 @@ def _no_concepts(*names: str) -> dict[str, pl.Expr]:
 def measurements(observations: pl.LazyFrame, codes: pl.LazyFrame, after: int = 0) -> pl.LazyFrame:
     """MEASUREMENT: one row an observation, in canonical units, dated by the wall clock.
 
+    ``value_as_number`` is in the unit of ``unit_concept_id``; the three source columns are code,
+    value and unit as they came, of one result and in one unit.
+
     Args:
         observations: rows of the view ``observation``.
         codes: ``patient_id``, ``person_id`` of those who are in PERSON.
@@ -107,11 +137,14 @@ def measurements(observations: pl.LazyFrame, codes: pl.LazyFrame, after: int = 0
             measurement_date="observed_on",
             measurement_datetime=pl.when(has_time).then("observed_local"),
             value_as_number=pl.when(~is_bound).then("value"),
-            unit_source_value="unit",
+            unit_concept_id=pl.col("unit").replace_strict(
+                UNITS, default=NO_CONCEPT, return_dtype=pl.Int32
+            ),
+            unit_source_value=pl.when(pl.col("value").is_not_null()).then("source_unit"),
             measurement_source_value="source_code",
             measurement_source_concept_id=_concept("source_code"),
             value_source_value=written_value(),
-            **_no_concepts("measurement_type", "operator", "unit"),
+            **_no_concepts("measurement_type", "operator"),
         ),
         MEASUREMENT,
     )

@@ -83,7 +83,7 @@ UNITS = _ids(
     " 8815=10*6/uL 8931=10*6/uL 9444=10*9/L 586323=Cel 8653=Cel 44777604=L/L 8923=[IU]/L 8645=U/L"
     " 9289=[degF] 9306=[ft_i] 9327=[in_i] 9330=[in_i] 8533=[in_i] 8582=cm 8504=g 8636=g/L 8713=g/dL"
     " 9503=g/dL 8505=h 44777602=kPa 9529=kg 9531=kg/m2 9546=m 8795=mL/min"
-    " 720870=mL/min/{1.73_m2} 9117=mL/min/{1.73_m2} 8751=mg/L 8840=mg/dL 8550=min 8588=mm"
+    " 720870=mL/min/{1.73_m2} 9117=mL/min/{1.73_m2} 8751=mg/L 8840=mg/dL 8550=min 9593=ms 8588=mm"
     " 8876=mm[Hg] 8753=mmol/L 9557=meq/L 9579=mmol/mol 44777620=mmol/mol 8725=ng/L 8842=ng/mL"
     " 33013=nkat/L 32995=ukat/L 8736=nmol/L 8749=umol/L 8729=pmol/L 8845=pg/mL 8555=s 8748=ug/L"
     " 8859=ug/mL 8529={index} 8739=[lb_av] 9093=u[IU]/mL 8860=u[IU]/mL 9040=m[IU]/L"

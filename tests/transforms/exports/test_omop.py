@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import date, datetime
 from typing import Any
 
@@ -9,8 +10,10 @@ import polars as pl
 import pytest
 
 from tests.transforms.exports.observed import observed, people
+from tests.transforms.readers.test_omop import REAL
 from transforms.exports import omop
 from transforms.exports.tables import MEASUREMENT, PERSON, departures, person_codes
+from transforms.readers.omop import UNITS
 
 
 def measured(*rows: dict[str, Any]) -> list[dict[str, Any]]:
@@ -21,16 +24,41 @@ def measured(*rows: dict[str, Any]) -> list[dict[str, Any]]:
 def test_a_measurement_holds_value_code_unit_and_wall_clock() -> None:
     [row] = measured({})
     assert row["measurement_concept_id"] == 3016244
-    assert (row["value_as_number"], row["unit_source_value"]) == (6.25, "u[IU]/mL")
+    assert (row["value_as_number"], row["unit_concept_id"]) == (6.25, 9093)
+    assert row["unit_source_value"] == "uIU/mL"
     assert row["measurement_datetime"] == datetime(2024, 3, 1, 8, 10)  # noqa: DTZ001
     assert (row["measurement_source_value"], row["value_source_value"]) == ("20448-7", "6.25")
 
 
 def test_a_molar_result_is_not_said_under_the_molar_concept() -> None:
     glucose = {"analyte": "glucose", "unit": "mg/dL", "value": 90.08, "source_value": "5.0"}
-    [row] = measured({**glucose, "source_code": "14771-0"})
+    [row] = measured({**glucose, "source_code": "14771-0", "source_unit": "mmol/L"})
     assert row["measurement_concept_id"] == 3037110
+    assert (row["value_as_number"], row["unit_concept_id"]) == (90.08, 8840)
     assert row["measurement_source_concept_id"] == 3018251
+    source = ("measurement_source_value", "value_source_value", "unit_source_value")
+    assert [row[name] for name in source] == ["14771-0", "5.0", "mmol/L"]
+
+
+@pytest.mark.parametrize(("value", "unit"), [(None, None), (6.25, "uIU/mL")], ids=["text", "value"])
+def test_a_unit_is_said_of_a_value_alone(value: float | None, unit: str | None) -> None:
+    [row] = measured({"value": value})
+    assert row["unit_source_value"] == unit
+
+
+def test_a_unit_means_to_the_reader_what_it_means_here() -> None:
+    assert {str(concept): unit for unit, concept in omop.UNITS.items()}.items() <= UNITS.items()
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not beside the project")
+def test_every_unit_is_standard_in_a_published_vocabulary() -> None:
+    with (REAL / "CONCEPT.csv").open(newline="") as stream:
+        rows = {row["concept_id"]: row for row in csv.DictReader(stream)}
+    own = {"u[IU]/mL": "10*-6.[iU]/mL", "U/L": "[U]/L"}
+    for unit, concept in omop.UNITS.items():
+        found = rows[str(concept)]
+        assert (found["vocabulary_id"], found["standard_concept"]) == ("UCUM", "S")
+        assert found["concept_code"] == own.get(unit, unit)
 
 
 def test_what_was_not_verified_is_concept_0_with_its_source_kept() -> None:
