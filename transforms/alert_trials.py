@@ -67,8 +67,12 @@ def moments(
         )
         for kind, frame in kinds.items()
     ]
+    of = ["patient_id", "rule", "began_on"]
     order = pl.col("kind").replace_strict({name: n for n, name in enumerate(kinds)})
-    return pl.concat(rows).sort("night", "patient_id", "rule", "began_on", order).collect()
+    # nothing happens to an alert before it opens, though the draw or exclusion may be older
+    opened = pl.col("night").filter(pl.col("kind") == "opened").first()
+    at = pl.max_horizontal("night", opened.over(of))
+    return pl.concat(rows).with_columns(night=at).sort("night", *of, order).collect()
 
 
 def told(

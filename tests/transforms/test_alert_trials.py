@@ -63,6 +63,24 @@ def test_a_draw_tells_from_the_night_it_is_known_and_ends_likewise() -> None:
     assert walked({"a": [0.1, 0.2, 0.2, 0.05]}) == ([], 0)
 
 
+def test_who_was_excluded_before_it_was_known_is_told_to_nobody() -> None:
+    """A clinic's first night: old draws, and a diagnosis between them and tonight."""
+    trends, pairs = tables({"ill": [0.6] * 3, "well": [0.6] * 3})
+    known = pairs.select("patient_id", "drawn_on", known_on=pl.lit(on(100)))
+    span = {"patient_id": "ill", "name": "diabetes", "from_on": on(45), "to_on": None}
+    when = moments(
+        at_draws(trends, pairs), pl.LazyFrame([span], schema=SPANS), known, RULE
+    )  # fmt: skip
+    assert when.select("night", "kind", "patient_id").rows() == [
+        (on(100), "opened", "ill"),
+        (on(100), "resolved", "ill"),
+        (on(100), "opened", "well"),
+    ]
+    terms = Telling(on(0), (Recipient("nurse@x"),), lambda _: "", lambda a: (a.alert_id,), 9, ())
+    (night,), _ = told(when, [on(100)], terms)
+    assert (night.opened, night.told) == (2, 1)
+
+
 def test_what_was_known_before_the_nights_of_the_trial_was_told_before() -> None:
     assert walked({"a": [0.6, 0.6, 0.6]}, first=40) == ([], 0)
     assert walked({"a": [0.1, 0.1, 0.6]}, first=40) == ([(1, 1, 0)], 1)
