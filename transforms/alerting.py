@@ -46,9 +46,14 @@ class Episode:
 
     @property
     def first_tier(self) -> str | None:
-        """The tier it is first told with: who hears of it for the first time hears of it as it is;
-        that a tier is sure matters only for telling again."""
-        return max(self.tier, self.tier_now, key=lambda tier: _RANK[tier])
+        """The tier it is first told with: who hears of it for the first time hears of it as it is,
+        and as the status says it; that a tier is sure matters only for telling again."""
+        return self.tier_now or self.tier
+
+    @property
+    def sure_tier(self) -> str | None:
+        """The tier it is told again with: two draws were sure of it, and the newest reaches it."""
+        return min(self.tier, self.tier_now, key=lambda tier: _RANK[tier])
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,9 +313,17 @@ def _said(alert: Alert, found: Episode | None, terms: Terms, *, is_second: bool)
     if is_second:
         return [_closing(alert, "resolved", CLOSING.merged)]
     if found.ended_on is not None:
-        because = CLOSING.excluded if found.is_excluded else CLOSING.held_no_longer
-        return [_closing(alert, "resolved", because)]
+        return [_ground_ended(alert, found, found.ended_on)]
     return _went_on(alert, found, terms)
+
+
+def _ground_ended(alert: Alert, found: Episode, on: date) -> Happening:
+    """Taken back, if an exclusion that became known since had begun before it opened."""
+    if not found.is_excluded:
+        return _closing(alert, "resolved", CLOSING.held_no_longer)
+    if on <= alert.opened_on:
+        return _closing(alert, "retracted", CLOSING.excluded_before)
+    return _closing(alert, "resolved", CLOSING.excluded)
 
 
 def _closing(alert: Alert, state: str, because: str) -> Happening:
@@ -322,7 +335,7 @@ def _looked_at_again(alert: Alert, found: Episode | None, *, is_second: bool) ->
     is_back = found is not None and found.ended_on is None and found.began_on == alert.episode
     if not is_back or is_second or found is None:
         return []
-    return [Happening(alert.alert_id, "reopened", {"tier": found.tier})]
+    return [Happening(alert.alert_id, "reopened", {"tier": found.first_tier})]
 
 
 def _without_ground(alert: Alert, gone: str) -> list[Happening]:
@@ -333,8 +346,8 @@ def _without_ground(alert: Alert, gone: str) -> list[Happening]:
 
 
 def _went_on(alert: Alert, found: Episode, terms: Terms) -> list[Happening]:
-    if _RANK[found.tier] > _RANK[alert.tier]:
-        return [Happening(alert.alert_id, "stepped_up", {"tier": found.tier})]
+    if _RANK[found.sure_tier] > _RANK[alert.tier]:
+        return [Happening(alert.alert_id, "stepped_up", {"tier": found.sure_tier})]
     if alert.snoozed_until is not None and alert.snoozed_until <= terms.night:
         return [Happening(alert.alert_id, "woke")]
     if alert.state in ("new", "escalated") and _is_overdue(alert, terms):

@@ -14,7 +14,7 @@ from transforms.catalog.alert_rules import CLOSING
 DAY = date(2026, 3, 1)
 BEGAN = date(2026, 1, 10)
 TERMS = Terms(DAY, lambda p, r, e: f"{p}-{r}-{e}", (7, 14), "1+code.x")
-GROUND = Episode("ANN", "climbing_unseen", BEGAN, tier="B", p=0.6)
+GROUND = Episode("ANN", "climbing_unseen", BEGAN, tier="B", tier_now="B", p=0.6)
 KNOWN = Alert(
     "A1", "ANN", "climbing_unseen", BEGAN, "B", DAY - timedelta(days=3), "new",
     told_on=DAY - timedelta(days=3), was_told=True,
@@ -48,7 +48,7 @@ def test_who_hears_for_the_first_time_hears_of_the_tier_as_it_is() -> None:
     _, (alert,) = decided(TERMS, [replace(GROUND, tier="B", tier_now="A")], [], {})
     assert alert.tier == "A"
     _, (alert,) = decided(TERMS, [replace(GROUND, tier="B", tier_now="C")], [], {})
-    assert alert.tier == "B"
+    assert alert.tier == "C", "as the status says it"
     assert happened(replace(GROUND, tier="B", tier_now="A")) == [], "again only when it is sure"
 
 
@@ -79,7 +79,17 @@ def test_an_alert_whose_ground_ends_is_resolved_with_the_reason() -> None:
     ended = replace(GROUND, ended_on=date(2026, 2, 1))
     assert happened(ended) == [("A1", "resolved")]
     assert facts(ended) == {"because": CLOSING.held_no_longer}
-    assert facts(replace(ended, is_excluded=True)) == {"because": CLOSING.excluded}
+    late = replace(ended, ended_on=KNOWN.opened_on + timedelta(days=1), is_excluded=True)
+    assert happened(late) == [("A1", "resolved")]
+    assert facts(late) == {"because": CLOSING.excluded}
+
+
+@pytest.mark.parametrize("days", [0, 300])
+def test_who_was_excluded_before_the_alert_opened_is_taken_back(days: int) -> None:
+    early = replace(GROUND, ended_on=KNOWN.opened_on - timedelta(days=days), is_excluded=True)
+    assert happened(early) == [("A1", "retracted")]
+    assert facts(early) == {"because": CLOSING.excluded_before}
+    assert happened(replace(early, is_excluded=False)) == [("A1", "resolved")]
 
 
 def test_an_alert_whose_ground_is_no_more_is_taken_back_with_the_reason() -> None:
@@ -115,9 +125,10 @@ def test_an_episode_whose_first_draw_moved_is_the_same(days: int) -> None:
 
 
 def test_a_step_up_is_news_and_a_step_down_is_none() -> None:
-    assert happened(replace(GROUND, tier="A")) == [("A1", "stepped_up")]
+    assert happened(replace(GROUND, tier="A", tier_now="A")) == [("A1", "stepped_up")]
+    assert happened(replace(GROUND, tier="A", tier_now="B")) == [], "nor when the newest is not"
     assert happened(replace(GROUND, tier="C")) == []
-    _, (after,) = decided(TERMS, [replace(GROUND, tier="A")], [KNOWN], {})
+    _, (after,) = decided(TERMS, [replace(GROUND, tier="A", tier_now="A")], [KNOWN], {})
     assert (after.state, after.tier, after.told_on) == ("new", "A", None)
 
 
@@ -125,7 +136,9 @@ def test_a_step_up_wakes_a_snoozed_and_an_acknowledged_one() -> None:
     for state in ("snoozed", "acknowledged"):
         quiet = replace(KNOWN, state=state, snoozed_until=DAY + timedelta(days=60))
         assert happened(GROUND, alerts=(quiet,)) == []
-        assert happened(replace(GROUND, tier="A"), alerts=(quiet,)) == [("A1", "stepped_up")]
+        assert happened(replace(GROUND, tier="A", tier_now="A"), alerts=(quiet,)) == [
+            ("A1", "stepped_up")
+        ]
 
 
 def test_a_snooze_ends_on_its_day() -> None:

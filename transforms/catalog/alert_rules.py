@@ -90,6 +90,7 @@ class Closing:
 
     held_no_longer: str = "a later draw no longer shows it"
     excluded: str = "the rule no longer applies to this person"
+    excluded_before: str = "the rule did not apply to this person any more when the alert opened"
     merged: str = "the record was merged into one that has an alert of its own"
     ground_gone: str = (
         "the results it rested on were corrected, withdrawn or moved to another person, or the "

@@ -237,7 +237,12 @@ FIELDS: dict[str, Field] = {
     "held_because": Field("VARCHAR", "Why; empty where not."),
     "p_without_one": Field("DOUBLE", "Least p_climbing_unseen when any one draw is left out.", "1"),
     # status, cohorts
-    "tier": Field("VARCHAR", "A, B or C: how sure; null where the status has none."),
+    "tier": Field(
+        "VARCHAR",
+        "A, B or C: how sure; null where there is none. Of a status after its newest draw, of an "
+        "episode the highest of which two draws in a row were sure, of an alert the one it was "
+        "last told with.",
+    ),
     "evidence": Field(
         "VARCHAR",
         "Of a status JSON: its numbers, what is missing, how near; of a fast what speaks for or "
@@ -478,7 +483,10 @@ FIELDS: dict[str, Field] = {
     "alert_id": Field("VARCHAR", "Work-list number of the alert; says nothing of the person."),
     "rule": Field("VARCHAR", "The rule that opened the alert."),
     "opened_on": Field("DATE", "The night it opened."),
-    "episode": Field("DATE", "The draw the episode began with."),
+    "episode": Field(
+        "DATE",
+        "The draw with which the episode began, as known when the alert opened; older draws that come later move the beginning (`began_on`) and not this.",
+    ),
     "began_on": Field("DATE", "The draw from which there was ground for an alert."),
     "ended_on": Field("DATE", "The day the ground, or the night the alert, ended; null: not yet."),
     "ended_because": Field("VARCHAR", "Why an alert ended."),
