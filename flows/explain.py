@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -172,7 +172,25 @@ def _changes(
     if trend and status["status"] != "excluded" and n_pairs >= RULE.min_pairs - 1:
         model, used = _model(con, trend["model_version"]), draws.filter("used")
         then = next_draw(used, trend["glucose_level_mg_dl"], status["as_of"], model, RULE)
-    return changes(status["status"], n_pairs, then, RULE)
+    return [*barred_now(draws, status["as_of"]), *changes(status["status"], n_pairs, then, RULE)]
+
+
+def barred_now(draws: pl.DataFrame, as_of: date) -> list[str]:
+    """That the next draw would not be used either, where the newest is barred by what is on record.
+
+    >>> draws = pl.DataFrame({"drawn_on": [date(2026, 1, 9)], "reason": ["during metformin"]})
+    >>> barred_now(draws, date(2026, 3, 1))
+    ['The newest draw is not used (during metformin); what follows is of a draw when that is over.']
+    >>> barred_now(draws, date(2028, 3, 1))
+    []
+    """
+    newest = draws.sort("drawn_on").tail(1).drop_nulls("reason")
+    recent = newest.filter(pl.col("drawn_on") >= as_of - timedelta(days=RULE.max_age_days))
+    return [
+        f"The newest draw is not used ({reason}); what follows is of a draw when that is over."
+        for reason in recent["reason"]
+        if reason.startswith("during ")
+    ]
 
 
 def bars(values: list[float | None], span: tuple[float, float] | None = None) -> str:
@@ -200,7 +218,7 @@ def as_text(found: Explanation) -> str:
         f"{found.patient_id}: {found.status.replace('_', ' ')}{tier}, as of {found.as_of} "
         f"(rule {found.rule_version})",
         f"  {found.meaning}",
-        f"  Because {found.reason}.",
+        f"  Because {found.reason.rstrip('.')}.",
         *_trend_lines(found),
         "",
         "  Draws",
