@@ -110,7 +110,7 @@ def _line(row: Row) -> str:
     tier = f"tier {row['tier']}" if row["tier"] else ""
     more = {
         "snoozed": f"until {row['snoozed_until']}",
-        "escalated": f"{row['level']} times",
+        "escalated": "once" if row["level"] == 1 else f"{row['level']} times",
         "resolved": f"on {row['ended_on']}: {row['ended_because']}",
         "retracted": f"on {row['ended_on']}: {row['ended_because']}",
     }.get(row["state"], "")

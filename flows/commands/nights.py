@@ -37,8 +37,10 @@ def run(as_of: date | None, home: str | None, as_json: bool) -> None:
     from flows.running import as_account, run_night
 
     place = home_of(home)
+    is_new = not place.ledger.exists()
     done = run_night(place, settings_of(place), clock, os.environ, as_of)
-    tell(done, as_json, as_account(done))
+    made = f"This is the first night of a new home: {place.root}\n" if is_new else ""
+    tell(done, as_json, made + as_account(done))
 
 
 @click.command()

@@ -99,7 +99,7 @@ def alerts_release(
     from flows.home import require
 
     if bool(numbers) == bool(night):
-        raise click.UsageError("name alerts by their numbers, or a --night")
+        raise click.UsageError("name alerts by their numbers, or a --night, not both")
     place = require(home_of(home))
     settings, now = settings_of(place), clock()
     wanted = held_by_burst(place, night) if night else numbers

@@ -107,7 +107,7 @@ def test_all_that_a_burst_of_a_night_holds_goes_at_once_and_no_other(
 @pytest.mark.parametrize("wanted", [(), ("A1", "--night", "2026-03-01")], ids=["none", "both"])
 def test_what_is_released_is_named_in_one_way(after: Scene, wanted: tuple[str, ...]) -> None:
     said = after.run("alerts", "release", *wanted)
-    assert (said.code, "by their numbers, or a --night" in said.err) == (2, True)
+    assert (said.code, "by their numbers, or a --night, not both" in said.err) == (2, True)
 
 
 def test_a_change_is_tried_on_the_nights_that_were(after: Scene) -> None:
