@@ -109,6 +109,14 @@ def test_a_run_answers_in_json_and_in_words(scene: Scene) -> None:
     assert "\x1b" not in said.out + found.out
 
 
+def test_the_first_night_of_a_home_says_so_and_the_next_does_not(tmp_path: Path) -> None:
+    """A path mistyped in a schedule makes a home in which every night is fine."""
+    home = tmp_path / "tpyo"
+    run = ("run", "--home", str(home), "--as-of", str(NIGHT))
+    assert undertow(*run).out.startswith(f"This is the first night of a new home: {home}\nNight of")
+    assert undertow(*run).out.startswith("Night of")
+
+
 def test_explain_shows_draws_rule_numbers_and_what_would_change_it(after: Scene) -> None:
     text = after.run("explain", "ANN").out
     found = after.run("explain", "ANN", "--json").json

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from flows.explain import barred_now
 from tests.flows import scene as scenes
 from tests.flows.scene import GLUCOSE, INSULIN, NIGHT, QUICK, Scene, labs, result, series
 from tests.flows.test_models import copied
@@ -299,3 +300,17 @@ def test_who_is_excluded_is_asked_for_no_test(home: Scene) -> None:
     assert "Next best tests" not in found.text
     assert "The rule applies again when the ground for exclusion is gone." in found.text
     assert told(home, "EVA").json["next_tests"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "days", "is_said"),
+    [("during metformin", 50, True), ("during metformin", 401, False), ("not fasting", 50, False),
+     (None, 50, False)],
+)  # fmt: skip
+def test_it_is_said_that_a_draw_now_would_be_barred(
+    reason: str | None, days: int, is_said: bool
+) -> None:
+    older = {"drawn_on": NIGHT - timedelta(days=700), "reason": "during pregnancy_draw"}
+    newest = {"drawn_on": NIGHT - timedelta(days=days), "reason": reason}
+    said = barred_now(pl.DataFrame([newest, older]), NIGHT)
+    assert [f"({reason})" in line for line in said] == [True] * is_said
