@@ -25,6 +25,8 @@ from transforms.platforms import Platform
 from transforms.trends import with_next
 from warehouse.ledger import Ledger
 
+pytestmark = pytest.mark.slow
+
 BEFORE = NIGHT - timedelta(days=1)
 SLOW = (5.0, 5.5, 6.4, 7.6, 9.0, 11.0)
 ON_B = (5.0, 5.5, 6.4, 9.88, 11.7, 14.3)

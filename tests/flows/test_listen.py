@@ -27,6 +27,8 @@ from tests.flows.certificates import Authority, authority, certificate, named, p
 from tests.flows.scene import NIGHT, Scene, scene
 from warehouse.ledger import Ledger
 
+pytestmark = pytest.mark.slow
+
 VT, END = b"\x0b", b"\x1c\r"
 SOURCE = "hl7v2"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 the address that is refused

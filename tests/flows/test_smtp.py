@@ -22,6 +22,8 @@ from tests.flows.certificates import Authority, authority
 from tests.flows.scene import Scene, as_mail, now
 from warehouse.ledger import Ledger
 
+pytestmark = pytest.mark.slow
+
 TO = "nurse@clinic.example"
 CANARY = "canary-of-a-body"
 

@@ -26,6 +26,8 @@ from tests.flows.worklist.visiting import (
 from warehouse import alerts
 from warehouse.ledger import Ledger
 
+pytestmark = pytest.mark.slow
+
 LAST = NIGHT + timedelta(days=14)
 
 

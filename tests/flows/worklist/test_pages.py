@@ -16,6 +16,8 @@ from transforms.alerting import Happening
 from warehouse import alerts
 from warehouse.ledger import Ledger
 
+pytestmark = pytest.mark.slow
+
 SOON = str(NIGHT + timedelta(days=20))
 OVERRIDE = "\u202e"
 
