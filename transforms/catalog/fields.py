@@ -240,8 +240,8 @@ FIELDS: dict[str, Field] = {
     "tier": Field(
         "VARCHAR",
         "A, B or C: how sure; null where there is none. Of a status after its newest draw, of an "
-        "episode the highest of which two draws in a row were sure, of an alert the one it was "
-        "last told with.",
+        "episode that of its first draw or a higher one of which two draws in a row were sure, of "
+        "an alert the one it was last told with.",
     ),
     "evidence": Field(
         "VARCHAR",
@@ -485,7 +485,8 @@ FIELDS: dict[str, Field] = {
     "opened_on": Field("DATE", "The night it opened."),
     "episode": Field(
         "DATE",
-        "The draw with which the episode began, as known when the alert opened; older draws that come later move the beginning (`began_on`) and not this.",
+        "The draw with which the episode began, as known when the alert opened; older draws that "
+        "come later move the beginning (`began_on`) and not this.",
     ),
     "began_on": Field("DATE", "The draw from which there was ground for an alert."),
     "ended_on": Field("DATE", "The day the ground, or the night the alert, ended; null: not yet."),
